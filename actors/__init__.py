@@ -1,0 +1,1 @@
+"""Ray actors: thin wrappers around the engine; the only package that knows ray."""

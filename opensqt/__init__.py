@@ -1,0 +1,1 @@
+"""OpenSQT: a durable, multi-symbol crypto market maker."""

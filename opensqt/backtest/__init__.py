@@ -1,0 +1,1 @@
+"""Backtest drivers over recorded and synthetic markets."""

@@ -1,0 +1,1 @@
+"""Command line and supervisor; never imports ray."""

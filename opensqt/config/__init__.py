@@ -1,0 +1,1 @@
+"""Settings files and environment, validated into frozen core configs."""

@@ -1,0 +1,1 @@
+"""Pure rules: facts in, intents out; no clock, randomness, I/O or logging."""

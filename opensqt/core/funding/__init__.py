@@ -1,0 +1,1 @@
+"""Funding and arbitrage rules, as pure functions."""

@@ -1,0 +1,1 @@
+"""Grid strategies: lattice, planner and quiet band."""

@@ -1,0 +1,1 @@
+"""Pre-trade review and limits, as pure functions."""

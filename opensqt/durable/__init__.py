@@ -1,0 +1,1 @@
+"""DBOS workflows; the only package that knows DBOS."""

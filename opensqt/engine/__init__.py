@@ -1,0 +1,1 @@
+"""Plain async classes on ports: the decision cycle, gate, recovery and links."""

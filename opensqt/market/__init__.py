@@ -1,0 +1,1 @@
+"""Pure venue model: matching, fill rules, account, filters, synthetic market."""

@@ -1,0 +1,1 @@
+"""Paper venue process: a venue dialect on real sockets around the market model."""

@@ -1,0 +1,1 @@
+"""Protocols through which the engine reaches the outside world."""

@@ -1,0 +1,1 @@
+"""gRPC clients and servers, and nothing else."""

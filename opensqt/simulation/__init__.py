@@ -1,0 +1,1 @@
+"""Seeded virtual-time simulation that drives the production engine."""

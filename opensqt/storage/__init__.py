@@ -1,0 +1,1 @@
+"""Journals and registry on SQLite and Postgres through SQLAlchemy Core."""

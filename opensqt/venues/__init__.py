@@ -1,0 +1,1 @@
+"""Venue adapters: ccxt transport, native streams, codecs, error table."""

@@ -1,0 +1,1 @@
+"""Core types to and from protobuf messages."""
