@@ -1,0 +1,1 @@
+"""Composition root of one symbol process; imports no more than that process needs."""
