@@ -22,21 +22,22 @@ def generate(into: Path) -> None:
 
     bin_dir = Path(sys.executable).parent
     include = Path(protoc.__file__).parent / "_proto"
-    common = Path(sys.prefix) / "lib"
-    site = next(common.glob("python3.*/site-packages"))
     arguments = [
         sys.executable,
         "-m",
         "grpc_tools.protoc",
         f"-I{SOURCES}",
         f"-I{include}",
-        f"-I{site}",  # google/type/*.proto come with googleapis-common-protos
+        f"-I{SOURCES / 'third_party'}",
         f"--plugin=protoc-gen-mypy_grpc={bin_dir / 'protoc-gen-mypy_grpc'}",
         f"--python_out={into}",
         f"--pyi_out={into}",
         f"--grpc_python_out={into}",
         f"--mypy_grpc_out={into}",
-        *(str(path.relative_to(SOURCES)) for path in sorted(SOURCES.rglob("*.proto"))),
+        *(
+            str(path.relative_to(SOURCES))
+            for path in sorted((SOURCES / "opensqt").rglob("*.proto"))
+        ),
     ]
     subprocess.run(arguments, check=True, cwd=ROOT)
     (into / PACKAGE / "__init__.py").write_text(HEADER, encoding="utf-8")
