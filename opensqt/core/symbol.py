@@ -1,0 +1,339 @@
+"""The aggregate of one trading unit: its state and the only function that changes it.
+
+Invariants kept by ``apply``:
+
+* position = sum of applied trades and adjustments; a trade id moves it once;
+* a slot has at most one unsettled order; a new attempt needs the former one settled;
+* what is known of an order only moves up the lattice (see ``orders``);
+* ``sequence`` counts journaled facts and nothing else, so a replay reproduces the state exactly.
+
+The inventory of the slots sums up to the position, except for adjustments without a level.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Final, assert_never
+
+from opensqt.core.facts import (
+    CancelIntended,
+    ConfigApplied,
+    Directive,
+    DirectiveGiven,
+    Fact,
+    GridAnchored,
+    InstrumentLoaded,
+    InventoryMoved,
+    OrderIntended,
+    OrderReported,
+    PositionAdjusted,
+    PriceTicked,
+    ProcessStarted,
+    QuarantineLifted,
+    TradeFilled,
+    UnitQuarantined,
+)
+from opensqt.core.ids import ClientOrderId, UnitId, UnixMs
+from opensqt.core.instrument import Instrument
+from opensqt.core.money import ZERO, floor_to
+from opensqt.core.orders import Anomaly, Order, OrderStatus, Purpose, join_report
+from opensqt.core.position import PositionBook, apply_fill
+
+# Settled orders kept in memory to recognise late and repeated reports; older ones are found in
+# the journal. Only a bound on memory: 256 orders are about 100 KiB.
+ORDERS_KEPT: Final = 256
+_EPOCH: Final = UnixMs(0)
+_REFUSED: Final = (OrderStatus.REJECTED, OrderStatus.EXPIRED, OrderStatus.NOT_SENT)
+_BACKOFF_DOUBLINGS_MAX: Final = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """One grid level we have touched; dropped when flat and without an unsettled order."""
+
+    index: int
+    generation: int
+    """Unit-wide number of the open-close round trip this level is in; never reused."""
+    quantity: Decimal = ZERO
+    """Signed inventory of the level, base units."""
+    order: ClientOrderId | None = None
+    """The level's one order that is not settled yet."""
+    open_attempts: int = 0
+    close_attempts: int = 0
+    refusals: int = 0
+    """Orders refused in a row; drives the back-off."""
+    refused_ms: UnixMs = _EPOCH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SymbolState:
+    """Everything known of one unit; immutable, hence its own snapshot."""
+
+    unit: UnitId
+    deployment: str
+    """Three-character tag of the deployment, part of every client order id."""
+    sequence: int = 0
+    """Journaled facts so far."""
+    epoch: int = 0
+    instrument: Instrument | None = None
+    config_version: int = 0
+    anchor: Decimal | None = None
+    interval: Decimal | None = None
+    slots: Mapping[int, Slot] = field(default_factory=dict)
+    orders: Mapping[ClientOrderId, Order] = field(default_factory=dict)
+    position: PositionBook = field(default_factory=PositionBook)
+    generation_next: int = 1
+    directive: Directive = Directive.RUN
+    directive_reason: str = ""
+    quarantine: str = ""
+    """Why no order may be sent until a human decides; empty when trading may go on."""
+    late_reports: int = 0
+    price: PriceTicked | None = None
+    """Newest prices of this process; None after a replay."""
+
+    def level_price(self, index: int) -> Decimal:
+        """Return the price of lattice level ``index``: anchor + index * interval, on the tick."""
+        if self.anchor is None or self.interval is None or self.instrument is None:
+            message = "the lattice is not anchored yet"
+            raise StateError(message)
+        return floor_to(self.anchor + index * self.interval, self.instrument.tick_size)
+
+    @property
+    def live_orders(self) -> tuple[Order, ...]:
+        """Return the orders that may still trade."""
+        return tuple(order for order in self.orders.values() if order.is_live)
+
+    @property
+    def unsettled_orders(self) -> tuple[Order, ...]:
+        """Return the orders that may still change the position."""
+        return tuple(order for order in self.orders.values() if not order.is_settled)
+
+    @property
+    def is_flat(self) -> bool:
+        """Tell whether there is neither a position nor inventory in any level."""
+        return self.position.quantity == ZERO and not any(
+            slot.quantity for slot in self.slots.values()
+        )
+
+    @property
+    def is_quiescent(self) -> bool:
+        """Tell whether nothing of ours can still happen at the venue."""
+        return not self.unsettled_orders
+
+
+class StateError(Exception):
+    """A fact contradicts the state in a way only a bug can cause."""
+
+
+def replay(state: SymbolState, facts: Iterable[Fact]) -> SymbolState:
+    """Return the state after all facts."""
+    for fact in facts:
+        state = apply(state, fact)
+    return state
+
+
+def apply(state: SymbolState, fact: Fact) -> SymbolState:  # noqa: C901, PLR0911, PLR0912 - one arm per fact
+    """Return the state after one fact. Total over venue reports; raises only for our own bugs."""
+    if isinstance(fact, PriceTicked):
+        return replace(state, price=fact)
+    state = replace(state, sequence=state.sequence + 1)
+    match fact:
+        case OrderReported():
+            return _apply_report(state, fact)
+        case TradeFilled():
+            return _apply_trade(state, fact)
+        case OrderIntended():
+            return _apply_intended(state, fact)
+        case CancelIntended():
+            return _with_order(state, fact.client_order_id, cancel_requested_ms=fact.at_ms)
+        case ProcessStarted():
+            return replace(state, epoch=fact.epoch)
+        case InstrumentLoaded():
+            return replace(state, instrument=fact.instrument)
+        case ConfigApplied():
+            return replace(state, config_version=fact.version)
+        case GridAnchored():
+            return replace(state, anchor=fact.anchor, interval=fact.interval)
+        case InventoryMoved():
+            return _apply_moved(state, fact)
+        case PositionAdjusted():
+            return _apply_adjusted(state, fact)
+        case DirectiveGiven():
+            return replace(state, directive=fact.directive, directive_reason=fact.reason)
+        case UnitQuarantined():
+            return replace(state, quarantine=state.quarantine or fact.reason)
+        case QuarantineLifted():
+            return replace(state, quarantine="")
+        case _:
+            assert_never(fact)
+
+
+def _apply_intended(state: SymbolState, fact: OrderIntended) -> SymbolState:
+    if fact.client_order_id in state.orders:
+        message = f"client order id {fact.client_order_id} was intended twice"
+        raise StateError(message)
+    slot = state.slots.get(fact.slot) or Slot(index=fact.slot, generation=fact.generation)
+    if slot.order is not None:
+        message = f"level {fact.slot} already has the unsettled order {slot.order}"
+        raise StateError(message)
+    is_open = fact.purpose is Purpose.OPEN
+    slot = replace(
+        slot,
+        order=fact.client_order_id,
+        open_attempts=slot.open_attempts + is_open,
+        close_attempts=slot.close_attempts + (not is_open),
+    )
+    order = Order(
+        client_order_id=fact.client_order_id,
+        slot=fact.slot,
+        side=fact.side,
+        purpose=fact.purpose,
+        generation=fact.generation,
+        attempt=fact.attempt,
+        price=fact.price,
+        quantity=fact.quantity,
+        time_in_force=fact.time_in_force,
+        reduce_only=fact.reduce_only,
+        epoch=fact.epoch,
+        created_ms=fact.at_ms,
+        deadline_ms=fact.deadline_ms,
+    )
+    return replace(
+        state,
+        slots={**state.slots, fact.slot: slot},
+        orders=_evicted({**state.orders, fact.client_order_id: order}),
+        generation_next=max(state.generation_next, fact.generation + 1),
+    )
+
+
+def _apply_report(state: SymbolState, fact: OrderReported) -> SymbolState:
+    order = state.orders.get(fact.client_order_id)
+    if order is None:
+        return _quarantined(state, Anomaly.UNKNOWN_ORDER, fact.client_order_id)
+    status, cumulative, anomaly = join_report(
+        order, status=fact.status, cumulative_quantity=fact.cumulative_quantity
+    )
+    if status is order.status and cumulative == order.cumulative_quantity:
+        is_news = fact.venue_order_id is not None and order.venue_order_id is None
+        if not is_news:
+            return replace(state, late_reports=state.late_reports + 1)
+    updated = replace(
+        order,
+        status=status,
+        cumulative_quantity=cumulative,
+        venue_order_id=order.venue_order_id or fact.venue_order_id,
+        reason=fact.reason if status is not order.status else order.reason,
+    )
+    state = _with_updated(state, updated, at_ms=fact.at_ms)
+    return state if anomaly is None else _quarantined(state, anomaly, fact.client_order_id)
+
+
+def _apply_trade(state: SymbolState, fact: TradeFilled) -> SymbolState:
+    order = state.orders.get(fact.client_order_id)
+    if order is not None and fact.trade_id in order.trade_ids:
+        return replace(state, late_reports=state.late_reports + 1)
+    signed = fact.quantity * fact.side.sign
+    contract_size = state.instrument.contract_size if state.instrument else Decimal(1)
+    book = apply_fill(
+        state.position, signed_quantity=signed, price=fact.price, contract_size=contract_size
+    ).with_fee(fact.fee_asset, fact.fee)
+    state = replace(state, position=book)
+    if order is None:
+        return _quarantined(state, Anomaly.UNKNOWN_ORDER, fact.client_order_id)
+    applied = order.applied_quantity + fact.quantity
+    status, cumulative, anomaly = join_report(
+        order, status=OrderStatus.WORKING, cumulative_quantity=applied
+    )
+    updated = replace(
+        order,
+        status=status,
+        cumulative_quantity=cumulative,
+        applied_quantity=applied,
+        trade_ids=(*order.trade_ids, fact.trade_id),
+        venue_order_id=order.venue_order_id or fact.venue_order_id,
+    )
+    slot = state.slots.get(order.slot) or Slot(index=order.slot, generation=order.generation)
+    slot = replace(slot, quantity=slot.quantity + signed, refusals=0)
+    state = replace(state, slots={**state.slots, order.slot: slot})
+    state = _with_updated(state, updated, at_ms=fact.at_ms)
+    return state if anomaly is None else _quarantined(state, anomaly, fact.client_order_id)
+
+
+def _apply_moved(state: SymbolState, fact: InventoryMoved) -> SymbolState:
+    source, target = state.slots[fact.source], state.slots[fact.target]
+    slots = {
+        **state.slots,
+        fact.source: replace(source, quantity=source.quantity - fact.quantity),
+        fact.target: replace(target, quantity=target.quantity + fact.quantity),
+    }
+    return replace(state, slots=_without_empty(slots, fact.source))
+
+
+def _apply_adjusted(state: SymbolState, fact: PositionAdjusted) -> SymbolState:
+    contract_size = state.instrument.contract_size if state.instrument else Decimal(1)
+    book = apply_fill(
+        state.position,
+        signed_quantity=fact.quantity,
+        price=fact.price,
+        contract_size=contract_size,
+    )
+    return replace(state, position=replace(book, fills=state.position.fills))
+
+
+def _with_updated(state: SymbolState, order: Order, *, at_ms: UnixMs) -> SymbolState:
+    """Return the state with ``order`` replaced, and its slot released when it has settled."""
+    was = state.orders[order.client_order_id]
+    state = replace(state, orders={**state.orders, order.client_order_id: order})
+    slot = state.slots.get(order.slot)
+    if slot is None or slot.order != order.client_order_id or not order.is_settled:
+        return state
+    refused = order.status in _REFUSED and order.applied_quantity == ZERO
+    slot = replace(
+        slot,
+        order=None,
+        refusals=slot.refusals + 1 if refused else 0,
+        refused_ms=at_ms if refused else slot.refused_ms,
+    )
+    if was.is_settled:
+        return state
+    return replace(state, slots=_without_empty({**state.slots, slot.index: slot}, slot.index))
+
+
+def _without_empty(slots: Mapping[int, Slot], index: int) -> Mapping[int, Slot]:
+    """Return ``slots`` without level ``index`` once it is flat, free and not backing off."""
+    slot = slots[index]
+    if slot.quantity != ZERO or slot.order is not None or slot.refusals:
+        return slots
+    return {key: value for key, value in slots.items() if key != index}
+
+
+def _with_order(
+    state: SymbolState, client_order_id: ClientOrderId, *, cancel_requested_ms: UnixMs
+) -> SymbolState:
+    order = state.orders.get(client_order_id)
+    if order is None:
+        return _quarantined(state, Anomaly.UNKNOWN_ORDER, client_order_id)
+    order = replace(order, cancel_requested_ms=cancel_requested_ms)
+    return replace(state, orders={**state.orders, client_order_id: order})
+
+
+def _quarantined(state: SymbolState, anomaly: Anomaly, what: str) -> SymbolState:
+    return replace(state, quarantine=state.quarantine or f"{anomaly}: {what}")
+
+
+def _evicted(orders: dict[ClientOrderId, Order]) -> dict[ClientOrderId, Order]:
+    """Return ``orders`` without the oldest settled ones beyond the number kept."""
+    excess = len(orders) - ORDERS_KEPT
+    if excess <= 0:
+        return orders
+    settled = [key for key, order in orders.items() if order.is_settled]
+    for key in settled[:excess]:
+        del orders[key]
+    return orders
+
+
+def retry_at_ms(slot: Slot, *, backoff_ms: int) -> int:
+    """Return when a level whose orders were refused may try again; 0 when it was not refused."""
+    if not slot.refusals:
+        return 0
+    return slot.refused_ms + (backoff_ms << min(slot.refusals - 1, _BACKOFF_DOUBLINGS_MAX))

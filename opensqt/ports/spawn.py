@@ -1,0 +1,34 @@
+"""Starting and watching the processes of units and accounts (Ray actors, or tasks in tests)."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from opensqt.core.ids import AccountName, UnitId
+
+
+class SpawnPort(Protocol):
+    """All calls are idempotent. A call that fails says nothing about whether it happened."""
+
+    async def ensure_exchange(self, account: AccountName) -> None:
+        """Start the exchange process of the account unless it is there."""
+
+    async def ensure_unit(self, unit: UnitId) -> None:
+        """Start the unit's process unless it is there."""
+
+    async def stop_unit(self, unit: UnitId) -> None:
+        """End the unit's process for good."""
+
+    async def unit_snapshot(self, unit: UnitId) -> Mapping[str, object] | None:
+        """Return the process's own status, or None when it does not answer."""
+
+    async def tell_unit(self, unit: UnitId, revision: int) -> None:
+        """Ask the process to read its registry row again (at least up to ``revision``)."""
+
+    async def running_units(self) -> frozenset[UnitId]:
+        """Return the units that have a process, however it feels."""
+
+    async def exchange_snapshot(self, account: AccountName) -> Mapping[str, object] | None:
+        """Return the exchange process's own status, or None when it does not answer."""
+
+    async def stop_exchange(self, account: AccountName) -> None:
+        """End the exchange process of the account for good."""
