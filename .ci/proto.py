@@ -1,10 +1,12 @@
 """Generate the protobuf modules from proto/, or check that the committed ones are current.
 
-`proto.py` writes, `proto.py --check` changes nothing: it runs buf's lint and format checks and
-compares what would be generated with what is in the tree. Both work without network.
+`proto.py` writes, `proto.py --check` changes nothing: it runs buf's lint, format and breaking
+checks and compares what would be generated with what is in the tree. Both work without network.
+The contract is compared with the newest release tag, or with HEAD while there is none.
 """
 
 import argparse
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,6 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "proto"
 PACKAGE = Path("opensqt/market_maker/v1")
+DECIMAL = Path("google/type/decimal.proto")
 HEADER = '"""Generated protobuf messages and services, version 1; do not edit."""\n'
 
 
@@ -39,7 +42,13 @@ def generate(into: Path) -> None:
             for path in sorted((SOURCES / "opensqt").rglob("*.proto"))
         ),
     ]
-    subprocess.run(arguments, check=True, cwd=ROOT)
+    done = subprocess.run(arguments, check=False, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"protoc failed:\n{done.stderr}")
+    for source in (SOURCES / PACKAGE).glob("*.proto"):
+        if "\nservice " not in source.read_text(encoding="utf-8"):
+            for stub in (into / PACKAGE).glob(f"{source.stem}_pb2_grpc.py*"):
+                stub.unlink()
     (into / PACKAGE / "__init__.py").write_text(HEADER, encoding="utf-8")
 
 
@@ -68,9 +77,46 @@ def buf(*arguments: str) -> int:
     ).returncode
 
 
+def git(*arguments: str) -> str:
+    """Return what git prints, or nothing where it fails or is not installed."""
+    program = shutil.which("git")
+    if program is None:
+        return ""
+    command = [program, *arguments]
+    return subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True).stdout
+
+
+def breaking() -> int:
+    """Return 0 unless the contract breaks the newest release's (HEAD's while there is none)."""
+    against = git("describe", "--tags", "--abbrev=0", "--match=v*").strip() or "HEAD"
+    if not git("ls-tree", "-r", "--name-only", against, "--", "buf.yaml", "proto").strip():
+        return 0  # a source archive, or a history without the contract: nothing to compare with
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder) / "contract.tar"
+        git("archive", "--format=tar", f"--output={archive}", against, "buf.yaml", "proto")
+        return buf("breaking", "--against", str(archive))
+
+
+def vendored() -> int:
+    """Return 0 when the committed google.type.Decimal is the installed one, comments aside."""
+    from google.type import decimal_pb2
+
+    copy = (SOURCES / "third_party" / DECIMAL).read_text(encoding="utf-8")
+    installed = (Path(decimal_pb2.__file__).parent / DECIMAL.name).read_text(encoding="utf-8")
+    if code_lines(copy) == code_lines(installed):
+        return 0
+    print(f"proto/third_party/{DECIMAL}: differs from the installed googleapis-common-protos")
+    return 1
+
+
+def code_lines(text: str) -> list[str]:
+    """Return the lines of a .proto file that are not comments."""
+    return [line for line in text.splitlines() if not line.lstrip().startswith("//")]
+
+
 def check() -> int:
     """Return 0 when sources are clean and the committed modules are what they generate."""
-    failed = buf("lint") or buf("format", "--diff", "--exit-code")
+    failed = buf("lint") or buf("format", "--diff", "--exit-code") or breaking() or vendored()
     with tempfile.TemporaryDirectory() as folder:
         generate(Path(folder))
         lines = differences(modules(Path(folder)), modules(ROOT))
