@@ -2,7 +2,8 @@
 
 Down (exchange to manager): ``Welcome`` or ``Gap``, then ``LinkPrice`` (latest wins), ``LinkFact``
 (sequenced, kept until acknowledged), ``Heartbeat`` once a second, ``Reply`` and ``Answer``.
-Up (manager to exchange): ``Hello`` first, then ``Band``, ``Ack``, ``Place``, ``Cancel``, ``Query``.
+Up (manager to exchange): ``Hello`` first, then ``Band``, ``Ack``, ``Declare``, ``Place``,
+``Cancel``, ``Query``.
 
 Ages travel, never foreign monotonic stamps. The exchange side drops its band with every fact it
 sends and ignores a band whose ``after_seq`` is below the last fact it sent for that unit.
@@ -169,6 +170,18 @@ class Ack:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Declare:
+    """The unit's exposure as the journal knows it; replaces what the gate believed.
+
+    Sent after every reconciliation and whenever an order was settled by other evidence than the
+    stream (a look-up, or proof of absence), so that the gate can release its reservation.
+    """
+
+    position: Decimal
+    reserved: tuple[Reserved, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Place an order through the gate."""
 
@@ -210,7 +223,7 @@ class Query:
     since_ms: UnixMs = _EPOCH
 
 
-Upward: TypeAlias = Hello | Band | Ack | Place | Cancel | Query
+Upward: TypeAlias = Hello | Band | Ack | Declare | Place | Cancel | Query
 Downward: TypeAlias = Welcome | Gap | LinkPrice | LinkFact | Heartbeat | Reply | Answer
 
 
