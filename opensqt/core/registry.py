@@ -51,6 +51,8 @@ class UnitRecord:
     """Whether the removal has completed: no order of ours left at the venue."""
     updated_ms: UnixMs
     reason: str = ""
+    quarantine: str = ""
+    """Why no process is started for the unit until a human decides; empty = may run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,268 @@
+"""What becomes of the registry when an operator asks, and what has to be done to make it true.
+
+Two pure halves. ``decide_*`` take a row (None = never registered) and a wish and return the new
+row, the unchanged row, or a refusal in words. ``next_step`` takes a row and what was seen of the
+unit's process and returns the one thing to do next; doing it twice is harmless, and repeating
+look-and-step always ends in ``Step.REST`` once the process obeys.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+from opensqt.core.facts import Directive
+from opensqt.core.ids import UnitId, UnixMs
+from opensqt.core.registry import Desire, UnitPhase, UnitRecord
+
+CRASH_LOOP_STARTS: Final = 5
+"""Consecutive starts that never reached a settled phase before the unit is quarantined."""
+SILENCE_MAX_MS: Final = 60_000
+"""A process that is there but does not answer for so long is replaced; a slow start on a busy
+machine takes up to 20 s."""
+# A start that got here has succeeded; what is left is the operator's business, not a crash loop.
+SETTLED_PHASES: Final = frozenset(
+    {
+        UnitPhase.QUOTING,
+        UnitPhase.PAUSED,
+        UnitPhase.DRAINING,
+        UnitPhase.STOPPED,
+        UnitPhase.QUARANTINED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """The row to store."""
+
+    record: UnitRecord
+    created: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unchanged:
+    """What was asked for is so already."""
+
+    record: UnitRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The present state does not allow it."""
+
+    is_absent: bool
+    """True when the unit is not registered at all."""
+    message: str
+
+
+Decision: TypeAlias = Changed | Unchanged | Refused
+
+
+def decide_add(
+    row: UnitRecord | None, *, unit: UnitId, config_text: str, now_ms: UnixMs
+) -> Decision:
+    """Register a unit, or register it anew after its removal has completed."""
+    if row is None or row.is_removed:
+        record = UnitRecord(
+            unit=unit,
+            desire=Desire.RUNNING,
+            directive=Directive.RUN,
+            config_text=config_text,
+            config_version=1 if row is None else row.config_version + 1,
+            revision=1 if row is None else row.revision + 1,
+            updated_ms=now_ms,
+            reason="added",
+        )
+        return Changed(record=record, created=True)
+    if row.desire is Desire.REMOVED:
+        return _refused(row, "add it again when that is done")
+    if row.config_text != config_text:
+        return Refused(
+            is_absent=False,
+            message=f"{unit.text} is registered with another configuration "
+            f"(version {row.config_version}); remove it first",
+        )
+    return Unchanged(record=row)
+
+
+def decide_remove(
+    row: UnitRecord | None, *, unit: UnitId, mode: Directive, now_ms: UnixMs
+) -> Decision:
+    """Begin a removal, or change the way of one that is under way."""
+    if mode is Directive.RUN:
+        return Refused(is_absent=False, message="expected drain, cancel or flatten")
+    if row is None:
+        return _absent(unit)
+    if row.is_removed or (row.desire is Desire.REMOVED and row.directive is mode):
+        return Unchanged(record=row)
+    # A quarantined unit gets one more chance to close its position; canceling needs no process.
+    quarantine = row.quarantine if mode is Directive.CANCEL else ""
+    return Changed(
+        record=_changed(
+            row,
+            desire=Desire.REMOVED,
+            directive=mode,
+            quarantine=quarantine,
+            reason=f"remove ({mode})",
+            now_ms=now_ms,
+        )
+    )
+
+
+def decide_pause(
+    row: UnitRecord | None, *, unit: UnitId, mode: Directive, now_ms: UnixMs
+) -> Decision:
+    """Stop quoting and keep the unit."""
+    if mode not in {Directive.DRAIN, Directive.CANCEL}:
+        return Refused(is_absent=False, message=f"expected drain or cancel, got {mode}")
+    if row is None or row.is_removed:
+        return _absent(unit)
+    if row.desire is Desire.REMOVED:
+        return _refused(row, "there is nothing left to pause")
+    if row.desire is Desire.PAUSED and row.directive is mode:
+        return Unchanged(record=row)
+    return Changed(
+        record=_changed(
+            row,
+            desire=Desire.PAUSED,
+            directive=mode,
+            quarantine=row.quarantine,
+            reason=f"pause ({mode})",
+            now_ms=now_ms,
+        )
+    )
+
+
+def decide_resume(row: UnitRecord | None, *, unit: UnitId, now_ms: UnixMs) -> Decision:
+    """Quote again; also the human decision that ends a quarantine."""
+    if row is None or row.is_removed:
+        return _absent(unit)
+    if row.desire is Desire.REMOVED:
+        return _refused(row, "add it again when that is done")
+    if row.desire is Desire.RUNNING and not row.quarantine:
+        return Unchanged(record=row)
+    return Changed(
+        record=_changed(
+            row,
+            desire=Desire.RUNNING,
+            directive=Directive.RUN,
+            quarantine="",
+            reason="resume",
+            now_ms=now_ms,
+        )
+    )
+
+
+def quarantined(row: UnitRecord, *, reason: str, now_ms: UnixMs) -> UnitRecord:
+    """Return the row that keeps the unit from being started; what is desired stays."""
+    return replace(row, quarantine=reason, revision=row.revision + 1, updated_ms=now_ms)
+
+
+def removed(row: UnitRecord, *, now_ms: UnixMs) -> UnitRecord:
+    """Return the row of a unit whose removal has completed."""
+    return replace(
+        row, is_removed=True, quarantine="", revision=row.revision + 1, updated_ms=now_ms
+    )
+
+
+class Step(StrEnum):
+    """The one thing to do next for a unit."""
+
+    REST = "rest"
+    WAIT = "wait"
+    """The process is at work; look again soon."""
+    START = "start"
+    TELL = "tell"
+    """The process acts on an old revision of the row."""
+    STOP = "stop"
+    REPLACE = "replace"
+    """Stop the process; a new one follows."""
+    FINISH = "finish"
+    """Stop the process and store that the removal has completed."""
+    QUARANTINE = "quarantine"
+    CANCEL_ORDERS = "cancel_orders"
+    """No process of the unit may do it: have the exchange process cancel its orders."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What was seen of a unit."""
+
+    has_process: bool
+    phase: UnitPhase | None = None
+    """None = the process does not answer."""
+    revision: int = 0
+    """Revision of the row the process acts on."""
+    silent_ms: int = 0
+    """For how long the process has not answered."""
+    failed_starts: int = 0
+    """Consecutive starts that never reached a settled phase, the present one included."""
+    orders_left: int | None = None
+    """Orders of ours last seen at the venue by the process, or by the exchange process when the
+    unit has none; None = nobody looked since the row changed."""
+
+
+def next_step(row: UnitRecord, seen: Observed) -> Step:
+    """Return what to do next; total over all combinations."""
+    if row.is_removed:
+        return Step.STOP if seen.has_process else Step.REST
+    if row.quarantine:
+        return _step_in_quarantine(row, seen)
+    is_settled = seen.phase in SETTLED_PHASES
+    if seen.failed_starts >= CRASH_LOOP_STARTS and not is_settled:
+        return Step.QUARANTINE
+    if not seen.has_process:
+        return Step.START
+    if seen.phase is None:
+        return Step.REPLACE if seen.silent_ms >= SILENCE_MAX_MS else Step.WAIT
+    if seen.revision < row.revision:
+        return Step.TELL
+    if row.desire is Desire.REMOVED:
+        return Step.FINISH if _has_ended(row, seen) else Step.WAIT
+    return Step.REST if is_settled else Step.WAIT
+
+
+def _has_ended(row: UnitRecord, seen: Observed) -> bool:
+    if seen.phase is UnitPhase.QUARANTINED:  # sends no orders, so it can only end without them
+        return row.directive is Directive.CANCEL and seen.orders_left == 0
+    return seen.phase is UnitPhase.STOPPED
+
+
+def _step_in_quarantine(row: UnitRecord, seen: Observed) -> Step:
+    if seen.has_process:
+        return Step.STOP
+    if seen.orders_left != 0:
+        return Step.CANCEL_ORDERS
+    # Drain and flatten promise a closed position, which only a working process can bring about.
+    is_end = row.desire is Desire.REMOVED and row.directive is Directive.CANCEL
+    return Step.FINISH if is_end else Step.REST
+
+
+def _changed(
+    row: UnitRecord,
+    *,
+    desire: Desire,
+    directive: Directive,
+    quarantine: str,
+    reason: str,
+    now_ms: UnixMs,
+) -> UnitRecord:
+    return replace(
+        row,
+        desire=desire,
+        directive=directive,
+        quarantine=quarantine,
+        revision=row.revision + 1,
+        reason=reason,
+        updated_ms=now_ms,
+    )
+
+
+def _absent(unit: UnitId) -> Refused:
+    return Refused(is_absent=True, message=f"{unit.text} is not registered")
+
+
+def _refused(row: UnitRecord, advice: str) -> Refused:
+    return Refused(
+        is_absent=False, message=f"{row.unit.text} is being removed ({row.directive}); {advice}"
+    )
