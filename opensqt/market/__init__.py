@@ -1,1 +1,1 @@
-"""Pure venue model: matching, fill rules, account, filters, synthetic market."""
+"""Pure venue model: matching, fill rules, account, filters, synthetic market, frame format."""
