@@ -3,11 +3,16 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from opensqt.core.ids import AccountName, UnitId
+from opensqt.core.facts import Directive
+from opensqt.core.ids import AccountName, ClientOrderId, UnitId
+
+
+class SpawnError(Exception):
+    """The call failed or was not answered in time; whether it happened is not known."""
 
 
 class SpawnPort(Protocol):
-    """All calls are idempotent. A call that fails says nothing about whether it happened."""
+    """All calls are idempotent and end within seconds, at the latest with ``SpawnError``."""
 
     async def ensure_exchange(self, account: AccountName) -> None:
         """Start the exchange process of the account unless it is there."""
@@ -23,6 +28,15 @@ class SpawnPort(Protocol):
 
     async def tell_unit(self, unit: UnitId, revision: int) -> None:
         """Ask the process to read its registry row again (at least up to ``revision``)."""
+
+    async def hold_unit(self, unit: UnitId, directive: Directive) -> None:
+        """Make the process follow ``directive`` instead of its row until it ends."""
+
+    async def cancel_unit_orders(self, unit: UnitId) -> tuple[ClientOrderId, ...]:
+        """Have the exchange process cancel all orders of the unit; return those still open.
+
+        For units that have no process. Raise ``SpawnError`` when the venue was not seen.
+        """
 
     async def running_units(self) -> frozenset[UnitId]:
         """Return the units that have a process, however it feels."""
