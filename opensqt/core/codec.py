@@ -231,7 +231,7 @@ def _format_of(hint: object) -> _Format:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         return _union_format(arguments)
-    if origin is tuple and len(arguments) == 2 and arguments[1] is Ellipsis:  # noqa: PLR2004
+    if origin is tuple and len(arguments) == 2 and arguments[1] is Ellipsis:  # noqa: PLR2004 - tuple[X, ...]
         return _tuple_format(arguments[0])
     if origin is Mapping:
         return _mapping_format(arguments[0], arguments[1])
