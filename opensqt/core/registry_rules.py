@@ -196,7 +196,7 @@ class Observed:
     silent_ms: int = 0
     """For how long the process has not answered."""
     failed_starts: int = 0
-    """Consecutive starts that never reached a settled phase, the present one included."""
+    """Consecutive starts before the present one that never reached a settled phase."""
     orders_left: int | None = None
     """Orders of ours last seen at the venue by the process, or by the exchange process when the
     unit has none; None = nobody looked since the row changed."""

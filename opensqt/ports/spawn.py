@@ -24,7 +24,13 @@ class SpawnPort(Protocol):
         """End the unit's process for good."""
 
     async def unit_snapshot(self, unit: UnitId) -> Mapping[str, object] | None:
-        """Return the process's own status, or None when it does not answer."""
+        """Return the process's own status, or None when it does not answer.
+
+        Always there: ``state`` (a ``UnitPhase``), ``revision`` of the row it acts on, ``epoch``,
+        ``pid``, ``held`` (directive that replaces the row's, or empty), ``open_orders``. Once
+        known, decimals as strings: ``idle_reason``, ``position``, ``fills``, ``realized_pnl``,
+        ``unrealized_pnl``, ``fees``, ``price``, ``price_age_ms``, ``capital``, ``memory_mb``.
+        """
 
     async def tell_unit(self, unit: UnitId, revision: int) -> None:
         """Ask the process to read its registry row again (at least up to ``revision``)."""
@@ -42,7 +48,10 @@ class SpawnPort(Protocol):
         """Return the units that have a process, however it feels."""
 
     async def exchange_snapshot(self, account: AccountName) -> Mapping[str, object] | None:
-        """Return the exchange process's own status, or None when it does not answer."""
+        """Return the exchange process's own status, or None when it does not answer.
+
+        Keys: ``pid``, ``memory_mb``, ``restarts``.
+        """
 
     async def stop_exchange(self, account: AccountName) -> None:
         """End the exchange process of the account for good."""

@@ -1,0 +1,121 @@
+"""Going down: our orders canceled, the empty open list seen at the venue, positions kept.
+
+What shall run after the next start stays as it is. Every unit is asked first (it knows its orders
+best); one that does not obey in time loses its process, and the exchange process cancels for it.
+Either way the venue's open list is looked at after the unit's process has ended.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from opensqt.core.facts import Directive
+from opensqt.core.ids import UnitId
+from opensqt.core.registry import UnitPhase
+from opensqt.engine.unit_tender import Snapshot, phase_of
+from opensqt.ports.clock import ClockPort
+from opensqt.ports.spawn import SpawnPort
+from opensqt.ports.telemetry import LogPort
+
+ResultT = TypeVar("ResultT")
+LOOK_MS: Final = 150
+CALL_TIMEOUT_MS: Final = 5_000
+# Kept back for the exchange process when a unit does not obey.
+RESERVE_MS: Final = 6_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitEnd:
+    """How a unit ended."""
+
+    unit: UnitId
+    snapshot: Snapshot | None
+    open_orders: tuple[str, ...] | None
+    """Client order ids seen at the venue after the process had ended; None = not seen."""
+
+
+class StandDown:
+    """Ends all units side by side; every step may be repeated."""
+
+    def __init__(
+        self, *, spawn: SpawnPort, clock: ClockPort, log: LogPort, cancel: bool, wait_ms: int
+    ) -> None:
+        """Count ``wait_ms`` from now; ``cancel`` False leaves our orders at the venue."""
+        self._spawn = spawn
+        self._clock = clock
+        self._log = log
+        self._cancel = cancel
+        self._give_up_ms = clock.monotonic_ms() + wait_ms
+
+    async def run(self, last_seen: Mapping[UnitId, Snapshot | None]) -> tuple[UnitEnd, ...]:
+        """End every unit and return how each ended, in the order given."""
+        ends = await asyncio.gather(
+            *(self._end(unit, snapshot) for unit, snapshot in last_seen.items())
+        )
+        # A start that was under way when the tenders ended may have succeeded since.
+        for unit in await self._ask(self._spawn.running_units) or ():
+            await self._stop(unit)
+        return tuple(ends)
+
+    async def _end(self, unit: UnitId, snapshot: Snapshot | None) -> UnitEnd:
+        running = await self._ask(self._spawn.running_units)
+        if self._cancel and running is not None and unit in running:
+            snapshot = await self._hold(unit) or snapshot
+        await self._stop(unit)
+        return UnitEnd(unit=unit, snapshot=snapshot, open_orders=await self._orders_left(unit))
+
+    async def _hold(self, unit: UnitId) -> Snapshot | None:
+        """Have the unit cancel its orders; return its last answer."""
+        latest: Snapshot | None = None
+        while self._clock.monotonic_ms() < self._give_up_ms - RESERVE_MS:
+            snapshot = await self._ask(lambda: self._spawn.unit_snapshot(unit))
+            latest = snapshot or latest
+            if snapshot is not None and snapshot.get("held") == Directive.CANCEL:
+                if phase_of(snapshot) in {UnitPhase.STOPPED, UnitPhase.QUARANTINED}:
+                    return snapshot
+            else:
+                await self._ask(lambda: self._spawn.hold_unit(unit, Directive.CANCEL))
+            await self._clock.sleep_ms(LOOK_MS)
+        self._log.warning("stand_down.unit_slow", unit=unit.text)
+        return latest
+
+    async def _stop(self, unit: UnitId) -> None:
+        while True:
+            running = await self._ask(self._spawn.running_units)
+            is_gone = running is not None and unit not in running
+            if is_gone or self._clock.monotonic_ms() >= self._give_up_ms:
+                return
+            await self._ask(lambda: self._spawn.stop_unit(unit))
+            await self._clock.sleep_ms(LOOK_MS)
+
+    async def _orders_left(self, unit: UnitId) -> tuple[str, ...] | None:
+        """Look at the venue, cancel what is there, until nothing is or the time is up."""
+        if not self._cancel:
+            return None
+        while True:
+            left = await self._ask(lambda: self._spawn.cancel_unit_orders(unit))
+            if left == () or self._clock.monotonic_ms() >= self._give_up_ms:
+                return left
+            await self._clock.sleep_ms(LOOK_MS)
+
+    async def _ask(self, call: Callable[[], Awaitable[ResultT]]) -> ResultT | None:
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_MS / 1_000):
+                return await call()
+        except Exception as error:  # noqa: BLE001 - going down goes on whatever a call says
+            self._log.warning("stand_down.call_failed", error=repr(error))
+            await self._clock.sleep_ms(LOOK_MS)
+            return None
+
+
+def positions(ends: tuple[UnitEnd, ...]) -> list[dict[str, object]]:
+    """Return the positions that stay, as strings."""
+    return [
+        {
+            "account": end.unit.account,
+            "symbol": end.unit.symbol,
+            "quantity": None if end.snapshot is None else end.snapshot.get("position"),
+        }
+        for end in ends
+    ]
