@@ -14,6 +14,12 @@ class StopMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     STOP_MODE_CANCEL: _ClassVar[StopMode]
     STOP_MODE_FLATTEN: _ClassVar[StopMode]
 
+class OrdersAtShutdown(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ORDERS_AT_SHUTDOWN_UNSPECIFIED: _ClassVar[OrdersAtShutdown]
+    ORDERS_AT_SHUTDOWN_CANCEL: _ClassVar[OrdersAtShutdown]
+    ORDERS_AT_SHUTDOWN_KEEP: _ClassVar[OrdersAtShutdown]
+
 class SymbolState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     SYMBOL_STATE_UNSPECIFIED: _ClassVar[SymbolState]
@@ -24,10 +30,20 @@ class SymbolState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SYMBOL_STATE_DRAINING: _ClassVar[SymbolState]
     SYMBOL_STATE_STOPPED: _ClassVar[SymbolState]
     SYMBOL_STATE_QUARANTINED: _ClassVar[SymbolState]
+
+class SymbolDesire(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SYMBOL_DESIRE_UNSPECIFIED: _ClassVar[SymbolDesire]
+    SYMBOL_DESIRE_RUNNING: _ClassVar[SymbolDesire]
+    SYMBOL_DESIRE_PAUSED: _ClassVar[SymbolDesire]
+    SYMBOL_DESIRE_REMOVED: _ClassVar[SymbolDesire]
 STOP_MODE_UNSPECIFIED: StopMode
 STOP_MODE_DRAIN: StopMode
 STOP_MODE_CANCEL: StopMode
 STOP_MODE_FLATTEN: StopMode
+ORDERS_AT_SHUTDOWN_UNSPECIFIED: OrdersAtShutdown
+ORDERS_AT_SHUTDOWN_CANCEL: OrdersAtShutdown
+ORDERS_AT_SHUTDOWN_KEEP: OrdersAtShutdown
 SYMBOL_STATE_UNSPECIFIED: SymbolState
 SYMBOL_STATE_STARTING: SymbolState
 SYMBOL_STATE_RECOVERING: SymbolState
@@ -36,56 +52,74 @@ SYMBOL_STATE_PAUSED: SymbolState
 SYMBOL_STATE_DRAINING: SymbolState
 SYMBOL_STATE_STOPPED: SymbolState
 SYMBOL_STATE_QUARANTINED: SymbolState
+SYMBOL_DESIRE_UNSPECIFIED: SymbolDesire
+SYMBOL_DESIRE_RUNNING: SymbolDesire
+SYMBOL_DESIRE_PAUSED: SymbolDesire
+SYMBOL_DESIRE_REMOVED: SymbolDesire
 
 class AddSymbolRequest(_message.Message):
-    __slots__ = ("target", "config_json", "instance", "dry_run")
+    __slots__ = ("target", "config", "dry_run")
     TARGET_FIELD_NUMBER: _ClassVar[int]
-    CONFIG_JSON_FIELD_NUMBER: _ClassVar[int]
-    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     target: str
-    config_json: str
-    instance: str
+    config: str
     dry_run: bool
-    def __init__(self, target: _Optional[str] = ..., config_json: _Optional[str] = ..., instance: _Optional[str] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+    def __init__(self, target: _Optional[str] = ..., config: _Optional[str] = ..., dry_run: _Optional[bool] = ...) -> None: ...
 
 class AddSymbolResponse(_message.Message):
-    __slots__ = ("target", "state", "created")
+    __slots__ = ("target", "state", "created", "extra")
+    class ExtraEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     TARGET_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     CREATED_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
     target: str
     state: SymbolState
     created: bool
-    def __init__(self, target: _Optional[str] = ..., state: _Optional[_Union[SymbolState, str]] = ..., created: _Optional[bool] = ...) -> None: ...
+    extra: _containers.ScalarMap[str, str]
+    def __init__(self, target: _Optional[str] = ..., state: _Optional[_Union[SymbolState, str]] = ..., created: _Optional[bool] = ..., extra: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class RemoveSymbolRequest(_message.Message):
-    __slots__ = ("target", "mode", "no_wait", "wait_ms", "dry_run")
+    __slots__ = ("target", "mode", "wait_ms", "dry_run")
     TARGET_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
-    NO_WAIT_FIELD_NUMBER: _ClassVar[int]
     WAIT_MS_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     target: str
     mode: StopMode
-    no_wait: bool
     wait_ms: int
     dry_run: bool
-    def __init__(self, target: _Optional[str] = ..., mode: _Optional[_Union[StopMode, str]] = ..., no_wait: _Optional[bool] = ..., wait_ms: _Optional[int] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+    def __init__(self, target: _Optional[str] = ..., mode: _Optional[_Union[StopMode, str]] = ..., wait_ms: _Optional[int] = ..., dry_run: _Optional[bool] = ...) -> None: ...
 
 class RemoveSymbolResponse(_message.Message):
-    __slots__ = ("target", "state", "done", "position", "open_orders")
+    __slots__ = ("target", "state", "done", "position", "open_orders", "extra")
+    class ExtraEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     TARGET_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     DONE_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     OPEN_ORDERS_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
     target: str
     state: SymbolState
     done: bool
     position: str
     open_orders: int
-    def __init__(self, target: _Optional[str] = ..., state: _Optional[_Union[SymbolState, str]] = ..., done: _Optional[bool] = ..., position: _Optional[str] = ..., open_orders: _Optional[int] = ...) -> None: ...
+    extra: _containers.ScalarMap[str, str]
+    def __init__(self, target: _Optional[str] = ..., state: _Optional[_Union[SymbolState, str]] = ..., done: _Optional[bool] = ..., position: _Optional[str] = ..., open_orders: _Optional[int] = ..., extra: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class PauseRequest(_message.Message):
     __slots__ = ("target", "mode")
@@ -96,12 +130,21 @@ class PauseRequest(_message.Message):
     def __init__(self, target: _Optional[str] = ..., mode: _Optional[_Union[StopMode, str]] = ...) -> None: ...
 
 class PauseResponse(_message.Message):
-    __slots__ = ("target", "state")
+    __slots__ = ("target", "state", "extra")
+    class ExtraEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     TARGET_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
     target: str
     state: SymbolState
-    def __init__(self, target: _Optional[str] = ..., state: _Optional[_Union[SymbolState, str]] = ...) -> None: ...
+    extra: _containers.ScalarMap[str, str]
+    def __init__(self, target: _Optional[str] = ..., state: _Optional[_Union[SymbolState, str]] = ..., extra: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class ResumeRequest(_message.Message):
     __slots__ = ("target",)
@@ -110,12 +153,21 @@ class ResumeRequest(_message.Message):
     def __init__(self, target: _Optional[str] = ...) -> None: ...
 
 class ResumeResponse(_message.Message):
-    __slots__ = ("target", "state")
+    __slots__ = ("target", "state", "extra")
+    class ExtraEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     TARGET_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
     target: str
     state: SymbolState
-    def __init__(self, target: _Optional[str] = ..., state: _Optional[_Union[SymbolState, str]] = ...) -> None: ...
+    extra: _containers.ScalarMap[str, str]
+    def __init__(self, target: _Optional[str] = ..., state: _Optional[_Union[SymbolState, str]] = ..., extra: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class StatusRequest(_message.Message):
     __slots__ = ("targets",)
@@ -124,7 +176,14 @@ class StatusRequest(_message.Message):
     def __init__(self, targets: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class StatusResponse(_message.Message):
-    __slots__ = ("mode", "timezone", "kill", "memory", "symbols", "processes", "endpoints")
+    __slots__ = ("mode", "timezone", "kill", "memory", "symbols", "processes", "endpoints", "extra")
+    class ExtraEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     MODE_FIELD_NUMBER: _ClassVar[int]
     TIMEZONE_FIELD_NUMBER: _ClassVar[int]
     KILL_FIELD_NUMBER: _ClassVar[int]
@@ -132,6 +191,7 @@ class StatusResponse(_message.Message):
     SYMBOLS_FIELD_NUMBER: _ClassVar[int]
     PROCESSES_FIELD_NUMBER: _ClassVar[int]
     ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
     mode: str
     timezone: str
     kill: KillStatus
@@ -139,32 +199,58 @@ class StatusResponse(_message.Message):
     symbols: _containers.RepeatedCompositeFieldContainer[SymbolStatus]
     processes: _containers.RepeatedCompositeFieldContainer[ProcessStatus]
     endpoints: Endpoints
-    def __init__(self, mode: _Optional[str] = ..., timezone: _Optional[str] = ..., kill: _Optional[_Union[KillStatus, _Mapping]] = ..., memory: _Optional[_Union[MemoryStatus, _Mapping]] = ..., symbols: _Optional[_Iterable[_Union[SymbolStatus, _Mapping]]] = ..., processes: _Optional[_Iterable[_Union[ProcessStatus, _Mapping]]] = ..., endpoints: _Optional[_Union[Endpoints, _Mapping]] = ...) -> None: ...
+    extra: _containers.ScalarMap[str, str]
+    def __init__(self, mode: _Optional[str] = ..., timezone: _Optional[str] = ..., kill: _Optional[_Union[KillStatus, _Mapping]] = ..., memory: _Optional[_Union[MemoryStatus, _Mapping]] = ..., symbols: _Optional[_Iterable[_Union[SymbolStatus, _Mapping]]] = ..., processes: _Optional[_Iterable[_Union[ProcessStatus, _Mapping]]] = ..., endpoints: _Optional[_Union[Endpoints, _Mapping]] = ..., extra: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class KillStatus(_message.Message):
-    __slots__ = ("state", "epoch", "operator", "reason", "at_ms")
+    __slots__ = ("state", "epoch", "operator", "reason", "at_ms", "extra")
+    class ExtraEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     STATE_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     OPERATOR_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     AT_MS_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
     state: str
     epoch: int
     operator: str
     reason: str
     at_ms: int
-    def __init__(self, state: _Optional[str] = ..., epoch: _Optional[int] = ..., operator: _Optional[str] = ..., reason: _Optional[str] = ..., at_ms: _Optional[int] = ...) -> None: ...
+    extra: _containers.ScalarMap[str, str]
+    def __init__(self, state: _Optional[str] = ..., epoch: _Optional[int] = ..., operator: _Optional[str] = ..., reason: _Optional[str] = ..., at_ms: _Optional[int] = ..., extra: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class MemoryStatus(_message.Message):
-    __slots__ = ("plan_mb", "used_mb")
+    __slots__ = ("plan_mb", "used_mb", "extra")
+    class ExtraEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     PLAN_MB_FIELD_NUMBER: _ClassVar[int]
     USED_MB_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
     plan_mb: int
     used_mb: int
-    def __init__(self, plan_mb: _Optional[int] = ..., used_mb: _Optional[int] = ...) -> None: ...
+    extra: _containers.ScalarMap[str, str]
+    def __init__(self, plan_mb: _Optional[int] = ..., used_mb: _Optional[int] = ..., extra: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class SymbolStatus(_message.Message):
-    __slots__ = ("account", "symbol", "market", "strategy", "state", "idle_reason", "position", "open_orders", "fills", "realized_pnl", "unrealized_pnl", "fees", "price", "price_age_ms", "pid", "restarts", "capital")
+    __slots__ = ("account", "symbol", "market", "strategy", "state", "idle_reason", "position", "open_orders", "fills", "realized_pnl", "unrealized_pnl", "fees", "price", "price_age_ms", "pid", "restarts", "capital", "extra")
+    class ExtraEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     SYMBOL_FIELD_NUMBER: _ClassVar[int]
     MARKET_FIELD_NUMBER: _ClassVar[int]
@@ -182,6 +268,7 @@ class SymbolStatus(_message.Message):
     PID_FIELD_NUMBER: _ClassVar[int]
     RESTARTS_FIELD_NUMBER: _ClassVar[int]
     CAPITAL_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
     account: str
     symbol: str
     market: str
@@ -199,31 +286,50 @@ class SymbolStatus(_message.Message):
     pid: int
     restarts: int
     capital: str
-    def __init__(self, account: _Optional[str] = ..., symbol: _Optional[str] = ..., market: _Optional[str] = ..., strategy: _Optional[str] = ..., state: _Optional[_Union[SymbolState, str]] = ..., idle_reason: _Optional[str] = ..., position: _Optional[str] = ..., open_orders: _Optional[int] = ..., fills: _Optional[int] = ..., realized_pnl: _Optional[str] = ..., unrealized_pnl: _Optional[str] = ..., fees: _Optional[str] = ..., price: _Optional[str] = ..., price_age_ms: _Optional[int] = ..., pid: _Optional[int] = ..., restarts: _Optional[int] = ..., capital: _Optional[str] = ...) -> None: ...
+    extra: _containers.ScalarMap[str, str]
+    def __init__(self, account: _Optional[str] = ..., symbol: _Optional[str] = ..., market: _Optional[str] = ..., strategy: _Optional[str] = ..., state: _Optional[_Union[SymbolState, str]] = ..., idle_reason: _Optional[str] = ..., position: _Optional[str] = ..., open_orders: _Optional[int] = ..., fills: _Optional[int] = ..., realized_pnl: _Optional[str] = ..., unrealized_pnl: _Optional[str] = ..., fees: _Optional[str] = ..., price: _Optional[str] = ..., price_age_ms: _Optional[int] = ..., pid: _Optional[int] = ..., restarts: _Optional[int] = ..., capital: _Optional[str] = ..., extra: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class ProcessStatus(_message.Message):
-    __slots__ = ("name", "pid", "restarts")
+    __slots__ = ("name", "pid", "restarts", "extra")
+    class ExtraEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     PID_FIELD_NUMBER: _ClassVar[int]
     RESTARTS_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
     name: str
     pid: int
     restarts: int
-    def __init__(self, name: _Optional[str] = ..., pid: _Optional[int] = ..., restarts: _Optional[int] = ...) -> None: ...
+    extra: _containers.ScalarMap[str, str]
+    def __init__(self, name: _Optional[str] = ..., pid: _Optional[int] = ..., restarts: _Optional[int] = ..., extra: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class Endpoints(_message.Message):
-    __slots__ = ("ray_dashboard", "control", "paper_control", "metrics", "live")
+    __slots__ = ("ray_dashboard", "control", "paper_control", "metrics", "live", "extra")
+    class ExtraEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     RAY_DASHBOARD_FIELD_NUMBER: _ClassVar[int]
     CONTROL_FIELD_NUMBER: _ClassVar[int]
     PAPER_CONTROL_FIELD_NUMBER: _ClassVar[int]
     METRICS_FIELD_NUMBER: _ClassVar[int]
     LIVE_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
     ray_dashboard: str
     control: str
     paper_control: str
     metrics: str
     live: str
-    def __init__(self, ray_dashboard: _Optional[str] = ..., control: _Optional[str] = ..., paper_control: _Optional[str] = ..., metrics: _Optional[str] = ..., live: _Optional[str] = ...) -> None: ...
+    extra: _containers.ScalarMap[str, str]
+    def __init__(self, ray_dashboard: _Optional[str] = ..., control: _Optional[str] = ..., paper_control: _Optional[str] = ..., metrics: _Optional[str] = ..., live: _Optional[str] = ..., extra: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class ListSymbolsRequest(_message.Message):
     __slots__ = ()
@@ -236,40 +342,58 @@ class ListSymbolsResponse(_message.Message):
     def __init__(self, symbols: _Optional[_Iterable[_Union[RegisteredSymbol, _Mapping]]] = ...) -> None: ...
 
 class RegisteredSymbol(_message.Message):
-    __slots__ = ("target", "account", "symbol", "instance", "desired", "observed", "config_json")
+    __slots__ = ("target", "account", "symbol", "instance", "desired", "observed", "config", "extra")
+    class ExtraEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     TARGET_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     SYMBOL_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     DESIRED_FIELD_NUMBER: _ClassVar[int]
     OBSERVED_FIELD_NUMBER: _ClassVar[int]
-    CONFIG_JSON_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
     target: str
     account: str
     symbol: str
     instance: str
-    desired: SymbolState
+    desired: SymbolDesire
     observed: SymbolState
-    config_json: str
-    def __init__(self, target: _Optional[str] = ..., account: _Optional[str] = ..., symbol: _Optional[str] = ..., instance: _Optional[str] = ..., desired: _Optional[_Union[SymbolState, str]] = ..., observed: _Optional[_Union[SymbolState, str]] = ..., config_json: _Optional[str] = ...) -> None: ...
+    config: str
+    extra: _containers.ScalarMap[str, str]
+    def __init__(self, target: _Optional[str] = ..., account: _Optional[str] = ..., symbol: _Optional[str] = ..., instance: _Optional[str] = ..., desired: _Optional[_Union[SymbolDesire, str]] = ..., observed: _Optional[_Union[SymbolState, str]] = ..., config: _Optional[str] = ..., extra: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class ShutdownRequest(_message.Message):
-    __slots__ = ("keep_orders", "wait_ms")
-    KEEP_ORDERS_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("orders", "wait_ms")
+    ORDERS_FIELD_NUMBER: _ClassVar[int]
     WAIT_MS_FIELD_NUMBER: _ClassVar[int]
-    keep_orders: bool
+    orders: OrdersAtShutdown
     wait_ms: int
-    def __init__(self, keep_orders: _Optional[bool] = ..., wait_ms: _Optional[int] = ...) -> None: ...
+    def __init__(self, orders: _Optional[_Union[OrdersAtShutdown, str]] = ..., wait_ms: _Optional[int] = ...) -> None: ...
 
 class ShutdownResponse(_message.Message):
-    __slots__ = ("orders_empty", "open_client_order_ids", "positions")
+    __slots__ = ("orders_empty", "open_orders", "positions", "extra")
+    class ExtraEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     ORDERS_EMPTY_FIELD_NUMBER: _ClassVar[int]
-    OPEN_CLIENT_ORDER_IDS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_ORDERS_FIELD_NUMBER: _ClassVar[int]
     POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
     orders_empty: bool
-    open_client_order_ids: _containers.RepeatedScalarFieldContainer[str]
+    open_orders: _containers.RepeatedScalarFieldContainer[str]
     positions: _containers.RepeatedCompositeFieldContainer[HeldPosition]
-    def __init__(self, orders_empty: _Optional[bool] = ..., open_client_order_ids: _Optional[_Iterable[str]] = ..., positions: _Optional[_Iterable[_Union[HeldPosition, _Mapping]]] = ...) -> None: ...
+    extra: _containers.ScalarMap[str, str]
+    def __init__(self, orders_empty: _Optional[bool] = ..., open_orders: _Optional[_Iterable[str]] = ..., positions: _Optional[_Iterable[_Union[HeldPosition, _Mapping]]] = ..., extra: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class HeldPosition(_message.Message):
     __slots__ = ("account", "symbol", "quantity")

@@ -3,7 +3,8 @@
 isort:skip_file
 Operator commands. Everything the command line and the page do goes through here.
 
-A target is written `[ACCOUNT/]SYMBOL[:spot|:perp]`, optionally with `#INSTANCE`. Money is decimal text.
+A target is written `[ACCOUNT/]SYMBOL[:spot|:perp]`. Money is decimal text. Fields that a later build
+answers without a field of their own travel in `extra`, each as JSON text.
 """
 
 from collections import abc as _abc

@@ -12,7 +12,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class OrderUpdate(_message.Message):
-    __slots__ = ("exchange", "order_id", "client_order_id", "symbol", "side", "type", "status", "price", "quantity", "executed_qty", "avg_price", "update_time", "last_trade", "venue_order_id", "account", "time_in_force", "reduce_only", "post_only", "received_age_ms")
+    __slots__ = ("exchange", "order_id", "client_order_id", "symbol", "side", "type", "status", "price", "quantity", "executed_qty", "avg_price", "update_time", "last_trade", "venue_order_id", "account", "reduce_only", "reason")
     EXCHANGE_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     CLIENT_ORDER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -28,10 +28,8 @@ class OrderUpdate(_message.Message):
     LAST_TRADE_FIELD_NUMBER: _ClassVar[int]
     VENUE_ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
-    TIME_IN_FORCE_FIELD_NUMBER: _ClassVar[int]
     REDUCE_ONLY_FIELD_NUMBER: _ClassVar[int]
-    POST_ONLY_FIELD_NUMBER: _ClassVar[int]
-    RECEIVED_AGE_MS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
     exchange: str
     order_id: int
     client_order_id: str
@@ -47,11 +45,9 @@ class OrderUpdate(_message.Message):
     last_trade: _resources_pb2.Trade
     venue_order_id: str
     account: str
-    time_in_force: _types_pb2.TimeInForce
     reduce_only: bool
-    post_only: bool
-    received_age_ms: int
-    def __init__(self, exchange: _Optional[str] = ..., order_id: _Optional[int] = ..., client_order_id: _Optional[str] = ..., symbol: _Optional[str] = ..., side: _Optional[_Union[_types_pb2.OrderSide, str]] = ..., type: _Optional[_Union[_types_pb2.OrderType, str]] = ..., status: _Optional[_Union[_types_pb2.OrderStatus, str]] = ..., price: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., quantity: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., executed_qty: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., avg_price: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., update_time: _Optional[int] = ..., last_trade: _Optional[_Union[_resources_pb2.Trade, _Mapping]] = ..., venue_order_id: _Optional[str] = ..., account: _Optional[str] = ..., time_in_force: _Optional[_Union[_types_pb2.TimeInForce, str]] = ..., reduce_only: _Optional[bool] = ..., post_only: _Optional[bool] = ..., received_age_ms: _Optional[int] = ...) -> None: ...
+    reason: str
+    def __init__(self, exchange: _Optional[str] = ..., order_id: _Optional[int] = ..., client_order_id: _Optional[str] = ..., symbol: _Optional[str] = ..., side: _Optional[_Union[_types_pb2.OrderSide, str]] = ..., type: _Optional[_Union[_types_pb2.OrderType, str]] = ..., status: _Optional[_Union[_types_pb2.OrderStatus, str]] = ..., price: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., quantity: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., executed_qty: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., avg_price: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., update_time: _Optional[int] = ..., last_trade: _Optional[_Union[_resources_pb2.Trade, _Mapping]] = ..., venue_order_id: _Optional[str] = ..., account: _Optional[str] = ..., reduce_only: _Optional[bool] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class PriceChange(_message.Message):
     __slots__ = ("exchange", "symbol", "price", "timestamp", "bid", "ask", "last", "sequence", "venue_time_ms", "received_age_ms", "mark")

@@ -56,20 +56,22 @@ class AttachResponse(_message.Message):
     def __init__(self, messages: _Optional[_Iterable[_Union[DownwardMessage, _Mapping]]] = ...) -> None: ...
 
 class UpwardMessage(_message.Message):
-    __slots__ = ("hello", "band", "ack", "place", "cancel", "query")
+    __slots__ = ("hello", "band", "ack", "place", "cancel", "query", "declare")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     BAND_FIELD_NUMBER: _ClassVar[int]
     ACK_FIELD_NUMBER: _ClassVar[int]
     PLACE_FIELD_NUMBER: _ClassVar[int]
     CANCEL_FIELD_NUMBER: _ClassVar[int]
     QUERY_FIELD_NUMBER: _ClassVar[int]
+    DECLARE_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     band: Band
     ack: Ack
     place: Place
     cancel: Cancel
     query: Query
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., band: _Optional[_Union[Band, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., place: _Optional[_Union[Place, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., query: _Optional[_Union[Query, _Mapping]] = ...) -> None: ...
+    declare: Declare
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., band: _Optional[_Union[Band, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., place: _Optional[_Union[Place, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., query: _Optional[_Union[Query, _Mapping]] = ..., declare: _Optional[_Union[Declare, _Mapping]] = ...) -> None: ...
 
 class DownwardMessage(_message.Message):
     __slots__ = ("welcome", "gap", "price", "fact", "heartbeat", "reply", "answer", "closed")
@@ -212,6 +214,14 @@ class Ack(_message.Message):
     SEQ_FIELD_NUMBER: _ClassVar[int]
     seq: int
     def __init__(self, seq: _Optional[int] = ...) -> None: ...
+
+class Declare(_message.Message):
+    __slots__ = ("position", "reserved")
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    RESERVED_FIELD_NUMBER: _ClassVar[int]
+    position: str
+    reserved: _containers.RepeatedCompositeFieldContainer[ReservedExposure]
+    def __init__(self, position: _Optional[str] = ..., reserved: _Optional[_Iterable[_Union[ReservedExposure, _Mapping]]] = ...) -> None: ...
 
 class Place(_message.Message):
     __slots__ = ("request_id", "symbol", "client_order_id", "side", "price", "quantity", "time_in_force", "reduce_only", "deadline_ms", "symbol_epoch", "account_epoch", "purpose")

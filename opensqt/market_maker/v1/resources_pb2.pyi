@@ -70,7 +70,7 @@ class Position(_message.Message):
     def __init__(self, symbol: _Optional[str] = ..., size: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., entry_price: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., mark_price: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., unrealized_pnl: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., leverage: _Optional[int] = ..., margin_type: _Optional[str] = ..., isolated_margin: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., liquidation_price: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., haircut: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., narrative_sector: _Optional[str] = ..., account: _Optional[str] = ..., venue_time_ms: _Optional[int] = ...) -> None: ...
 
 class SymbolInfo(_message.Message):
-    __slots__ = ("symbol", "price_precision", "quantity_precision", "base_asset", "quote_asset", "min_quantity", "min_notional", "tick_size", "step_size", "narrative_sector", "max_quantity", "contract_size", "min_price", "max_price", "price_multiplier_up", "price_multiplier_down", "maker_fee_rate", "taker_fee_rate", "max_open_orders", "venue_symbol")
+    __slots__ = ("symbol", "price_precision", "quantity_precision", "base_asset", "quote_asset", "min_quantity", "min_notional", "tick_size", "step_size", "narrative_sector", "max_quantity", "contract_size", "price_band", "max_open_orders", "reduce_only_exempt", "venue_symbol")
     SYMBOL_FIELD_NUMBER: _ClassVar[int]
     PRICE_PRECISION_FIELD_NUMBER: _ClassVar[int]
     QUANTITY_PRECISION_FIELD_NUMBER: _ClassVar[int]
@@ -83,13 +83,9 @@ class SymbolInfo(_message.Message):
     NARRATIVE_SECTOR_FIELD_NUMBER: _ClassVar[int]
     MAX_QUANTITY_FIELD_NUMBER: _ClassVar[int]
     CONTRACT_SIZE_FIELD_NUMBER: _ClassVar[int]
-    MIN_PRICE_FIELD_NUMBER: _ClassVar[int]
-    MAX_PRICE_FIELD_NUMBER: _ClassVar[int]
-    PRICE_MULTIPLIER_UP_FIELD_NUMBER: _ClassVar[int]
-    PRICE_MULTIPLIER_DOWN_FIELD_NUMBER: _ClassVar[int]
-    MAKER_FEE_RATE_FIELD_NUMBER: _ClassVar[int]
-    TAKER_FEE_RATE_FIELD_NUMBER: _ClassVar[int]
+    PRICE_BAND_FIELD_NUMBER: _ClassVar[int]
     MAX_OPEN_ORDERS_FIELD_NUMBER: _ClassVar[int]
+    REDUCE_ONLY_EXEMPT_FIELD_NUMBER: _ClassVar[int]
     VENUE_SYMBOL_FIELD_NUMBER: _ClassVar[int]
     symbol: str
     price_precision: int
@@ -103,15 +99,11 @@ class SymbolInfo(_message.Message):
     narrative_sector: str
     max_quantity: _decimal_pb2.Decimal
     contract_size: _decimal_pb2.Decimal
-    min_price: _decimal_pb2.Decimal
-    max_price: _decimal_pb2.Decimal
-    price_multiplier_up: _decimal_pb2.Decimal
-    price_multiplier_down: _decimal_pb2.Decimal
-    maker_fee_rate: _decimal_pb2.Decimal
-    taker_fee_rate: _decimal_pb2.Decimal
+    price_band: _decimal_pb2.Decimal
     max_open_orders: int
+    reduce_only_exempt: bool
     venue_symbol: str
-    def __init__(self, symbol: _Optional[str] = ..., price_precision: _Optional[int] = ..., quantity_precision: _Optional[int] = ..., base_asset: _Optional[str] = ..., quote_asset: _Optional[str] = ..., min_quantity: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., min_notional: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., tick_size: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., step_size: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., narrative_sector: _Optional[str] = ..., max_quantity: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., contract_size: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., min_price: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., max_price: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., price_multiplier_up: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., price_multiplier_down: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., maker_fee_rate: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., taker_fee_rate: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., max_open_orders: _Optional[int] = ..., venue_symbol: _Optional[str] = ...) -> None: ...
+    def __init__(self, symbol: _Optional[str] = ..., price_precision: _Optional[int] = ..., quantity_precision: _Optional[int] = ..., base_asset: _Optional[str] = ..., quote_asset: _Optional[str] = ..., min_quantity: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., min_notional: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., tick_size: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., step_size: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., narrative_sector: _Optional[str] = ..., max_quantity: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., contract_size: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., price_band: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., max_open_orders: _Optional[int] = ..., reduce_only_exempt: _Optional[bool] = ..., venue_symbol: _Optional[str] = ...) -> None: ...
 
 class Trade(_message.Message):
     __slots__ = ("trade_id", "order_id", "symbol", "side", "price", "quantity", "fee", "fee_asset", "timestamp", "realized_pnl", "venue_order_id", "client_order_id", "account", "is_maker")
@@ -146,7 +138,7 @@ class Trade(_message.Message):
     def __init__(self, trade_id: _Optional[str] = ..., order_id: _Optional[int] = ..., symbol: _Optional[str] = ..., side: _Optional[_Union[_types_pb2.OrderSide, str]] = ..., price: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., quantity: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., fee: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., fee_asset: _Optional[str] = ..., timestamp: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., realized_pnl: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., venue_order_id: _Optional[str] = ..., client_order_id: _Optional[str] = ..., account: _Optional[str] = ..., is_maker: _Optional[bool] = ...) -> None: ...
 
 class Order(_message.Message):
-    __slots__ = ("order_id", "client_order_id", "symbol", "side", "type", "price", "quantity", "executed_qty", "avg_price", "status", "created_at", "update_time", "trades", "venue_order_id", "account", "time_in_force", "reduce_only", "post_only")
+    __slots__ = ("order_id", "client_order_id", "symbol", "side", "type", "price", "quantity", "executed_qty", "avg_price", "status", "created_at", "update_time", "trades", "venue_order_id", "account", "reduce_only", "reason")
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     CLIENT_ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     SYMBOL_FIELD_NUMBER: _ClassVar[int]
@@ -162,9 +154,8 @@ class Order(_message.Message):
     TRADES_FIELD_NUMBER: _ClassVar[int]
     VENUE_ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
-    TIME_IN_FORCE_FIELD_NUMBER: _ClassVar[int]
     REDUCE_ONLY_FIELD_NUMBER: _ClassVar[int]
-    POST_ONLY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
     order_id: int
     client_order_id: str
     symbol: str
@@ -180,10 +171,9 @@ class Order(_message.Message):
     trades: _containers.RepeatedCompositeFieldContainer[Trade]
     venue_order_id: str
     account: str
-    time_in_force: _types_pb2.TimeInForce
     reduce_only: bool
-    post_only: bool
-    def __init__(self, order_id: _Optional[int] = ..., client_order_id: _Optional[str] = ..., symbol: _Optional[str] = ..., side: _Optional[_Union[_types_pb2.OrderSide, str]] = ..., type: _Optional[_Union[_types_pb2.OrderType, str]] = ..., price: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., quantity: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., executed_qty: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., avg_price: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., status: _Optional[_Union[_types_pb2.OrderStatus, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[int] = ..., trades: _Optional[_Iterable[_Union[Trade, _Mapping]]] = ..., venue_order_id: _Optional[str] = ..., account: _Optional[str] = ..., time_in_force: _Optional[_Union[_types_pb2.TimeInForce, str]] = ..., reduce_only: _Optional[bool] = ..., post_only: _Optional[bool] = ...) -> None: ...
+    reason: str
+    def __init__(self, order_id: _Optional[int] = ..., client_order_id: _Optional[str] = ..., symbol: _Optional[str] = ..., side: _Optional[_Union[_types_pb2.OrderSide, str]] = ..., type: _Optional[_Union[_types_pb2.OrderType, str]] = ..., price: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., quantity: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., executed_qty: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., avg_price: _Optional[_Union[_decimal_pb2.Decimal, _Mapping]] = ..., status: _Optional[_Union[_types_pb2.OrderStatus, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[int] = ..., trades: _Optional[_Iterable[_Union[Trade, _Mapping]]] = ..., venue_order_id: _Optional[str] = ..., account: _Optional[str] = ..., reduce_only: _Optional[bool] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Candle(_message.Message):
     __slots__ = ("symbol", "open", "high", "low", "close", "volume", "timestamp", "is_closed")
