@@ -91,10 +91,11 @@ class MemoryJournal:
         snapshot: SymbolState | None = None,
     ) -> int:
         batch = tuple(facts)
+        check_batch(batch, unit=self._disk.unit, sequence=expected_sequence, snapshot=snapshot)
         if self._hook is not None:
             await self._hook(CommitPoint.BEFORE, batch)
         self._check_alive()
-        self._check(batch, epoch=epoch, expected_sequence=expected_sequence, snapshot=snapshot)
+        self._check(batch, epoch=epoch, expected_sequence=expected_sequence)
         self._write(batch, epoch=epoch, snapshot=snapshot)
         sequence = self._disk.sequence
         if self._hook is not None:
@@ -123,14 +124,7 @@ class MemoryJournal:
         if self._is_dead:
             raise JournalError(f"the journal of {self._disk.unit.text} is closed")
 
-    def _check(
-        self,
-        facts: tuple[Fact, ...],
-        *,
-        epoch: int,
-        expected_sequence: int,
-        snapshot: SymbolState | None,
-    ) -> None:
+    def _check(self, facts: tuple[Fact, ...], *, epoch: int, expected_sequence: int) -> None:
         disk = self._disk
         if epoch < disk.epoch:
             raise StaleEpochError(
@@ -140,7 +134,6 @@ class MemoryJournal:
             raise SequenceConflictError(
                 f"expected sequence {expected_sequence} of {disk.unit.text}, found {disk.sequence}"
             )
-        check_batch(facts, sequence=disk.sequence, snapshot=snapshot, unit=disk.unit)
         for fact in facts:
             if isinstance(fact, TradeFilled) and fact.trade_id in disk.trades:
                 raise DuplicateTradeError(f"trade {fact.trade_id} was committed before")
@@ -163,7 +156,8 @@ class MemoryJournal:
                 case _:
                     pass
         if snapshot is not None:
-            disk.snapshots.append(replace(snapshot, price=None))
+            kept = [old for old in disk.snapshots if old.sequence != snapshot.sequence]
+            disk.snapshots[:] = [*kept, replace(snapshot, price=None)]
             del disk.snapshots[:-SNAPSHOTS_KEPT]
 
     def _index(self, client_order_id: ClientOrderId, venue_order_id: VenueOrderId) -> None:
