@@ -1,0 +1,231 @@
+"""A configuration file and the environment, read into one checked deployment.
+
+Everything is checked before anything starts, and all problems are told at once.
+"""
+
+import zoneinfo
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from opensqt.config.deployment import (
+    AccountConfig,
+    AccountKeys,
+    Deployment,
+    EngineType,
+    ExchangeName,
+    Mode,
+    PaperConfig,
+    RayConfig,
+    RemoteConfig,
+    ReplayConfig,
+)
+from opensqt.config.expand import expand
+from opensqt.config.files import read_file
+from opensqt.config.problems import ConfigError, Problem, Where, quoted
+from opensqt.config.schema import check
+from opensqt.config.settings import ENVIRONMENT_PREFIX, NESTING, Settings
+from opensqt.config.symbols import Merged, merge_symbols
+from opensqt.config.target import NAME_FORM
+from opensqt.config.tree import Branch, Fraction, Leaf, Node, read_tree, resolve_plain
+from opensqt.config.units import check_limits, markets_of, unit_config
+from opensqt.core.ids import AccountName
+
+DATA_DIR_VARIABLE: Final = "OPENSQT_DATA_DIR"
+_SECRETS: Final = ("api_key", "secret_key", "passphrase")
+
+
+def load(path: Path, environment: Mapping[str, str]) -> Deployment:
+    """Return the deployment a file describes; raise ``ConfigError`` with every problem.
+
+    ``OPENSQT_<SECTION>__<KEY>`` in the environment wins over the file.
+    """
+    return _read(path, environment).deployment
+
+
+def load_keys(path: Path, environment: Mapping[str, str]) -> dict[AccountName, AccountKeys]:
+    """Return the secrets of every account; only the process that signs may ask for them."""
+    accounts = _read(path, environment).settings.accounts
+    return {
+        AccountName(name): AccountKeys(
+            api_key=account.api_key.get_secret_value(),
+            secret_key=account.secret_key.get_secret_value(),
+            passphrase=account.passphrase.get_secret_value(),
+        )
+        for name, account in accounts.items()
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Result:
+    settings: Settings
+    deployment: Deployment
+
+
+def _read(path: Path, environment: Mapping[str, str]) -> _Result:
+    data = read_file(path)
+    root, problems = read_tree(data, source=str(path))
+    filled, unset = expand(_overlaid(root, environment), environment)
+    assert isinstance(filled, Branch)
+    problems += unset
+    problems += _literal_secrets(filled)
+    settings, wrong = check(Settings, filled)
+    problems += wrong
+    merged, wrong = merge_symbols(filled, path, environment)
+    problems += wrong
+    if isinstance(settings, Settings):
+        problems += _judged(settings, filled)
+        problems += merged.name_units(markets_of(_accounts(settings)))
+    if isinstance(settings, Settings) and not problems:
+        problems += _over_limits(settings, merged)
+    if problems or not isinstance(settings, Settings):
+        raise ConfigError(_first_per_place(problems))
+    return _Result(settings=settings, deployment=_deployment(settings, merged, path))
+
+
+def _overlaid(root: Branch, environment: Mapping[str, str]) -> Branch:
+    for name in sorted(environment):
+        steps = name.removeprefix(ENVIRONMENT_PREFIX).lower().split(NESTING)
+        if name == DATA_DIR_VARIABLE:
+            steps = ["app", "data_dir"]
+        elif not name.startswith(ENVIRONMENT_PREFIX) or len(steps) < 2 or not all(steps):  # noqa: PLR2004
+            continue
+        value = resolve_plain(environment[name])
+        leaf = Leaf(
+            value=value.text if isinstance(value, Fraction) else value,
+            where=Where(source=f"environment {name}"),
+            key=".".join(steps),
+            is_from_variable=True,
+        )
+        root = _put(root, steps, leaf)
+    return root
+
+
+def _put(branch: Branch, steps: list[str], leaf: Leaf) -> Branch:
+    name, *rest = steps
+    child: Node = leaf
+    if rest:
+        below = branch.children.get(name)
+        key = f"{branch.key}.{name}" if branch.key else name
+        empty = Branch(children={}, where=leaf.where, key=key)
+        child = _put(below if isinstance(below, Branch) else empty, rest, leaf)
+    return Branch(children={**branch.children, name: child}, where=branch.where, key=branch.key)
+
+
+def _literal_secrets(root: Branch) -> Iterable[Problem]:
+    accounts = root.children.get("accounts")
+    if not isinstance(accounts, Branch):
+        return
+    for account in accounts.children.values():
+        children = account.children if isinstance(account, Branch) else {}
+        for name in _SECRETS:
+            node = children.get(name)
+            is_written = isinstance(node, Leaf) and node.value not in {None, ""}
+            if isinstance(node, Leaf) and is_written and not node.is_from_variable:
+                yield Problem(
+                    where=node.where,
+                    key=node.key,
+                    got="a secret written into the file",
+                    expected="${VAR}",
+                    fix=f"export it, write {name}: ${{{name.upper()}}}, and replace the key",
+                )
+
+
+def _judged(settings: Settings, root: Branch) -> Iterable[Problem]:
+    accounts = root.children["accounts"]
+    assert isinstance(accounts, Branch)
+    for name in settings.accounts:
+        if not NAME_FORM.fullmatch(name):
+            node = accounts.children[name]
+            yield Problem(
+                where=node.where,
+                key=node.key,
+                got=f"the account name {quoted(name)}",
+                expected="a lower-case word of at most 20 letters, digits and _",
+                fix="rename the account",
+            )
+    zone = settings.app.timezone
+    if zone != "UTC" and not _is_zone(zone):
+        app = root.children["app"]
+        node = app.children["timezone"] if isinstance(app, Branch) else app
+        yield Problem(
+            where=node.where,
+            key="app.timezone",
+            got=quoted(zone),
+            expected="a time zone this machine knows",
+            fix="write UTC or a name such as Europe/Berlin",
+        )
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (OSError, ValueError, zoneinfo.ZoneInfoNotFoundError):
+        return False
+    return True
+
+
+def _over_limits(settings: Settings, merged: Merged) -> Iterable[Problem]:
+    for unit, unit_settings, tree in merged.units:
+        config = unit_config(unit_settings, capital=settings.accounts[unit.account].capital)
+        yield from check_limits(config, tree)
+
+
+def _first_per_place(problems: Iterable[Problem]) -> list[Problem]:
+    # A value that could not be filled in or read is often also of the wrong type: say it once.
+    seen: dict[tuple[Where, str], Problem] = {}
+    for problem in problems:
+        seen.setdefault((problem.where, problem.key), problem)
+    return list(seen.values())
+
+
+def _accounts(settings: Settings) -> tuple[AccountConfig, ...]:
+    return tuple(
+        AccountConfig(
+            name=AccountName(name),
+            venue=account.venue,
+            capital=account.capital,
+            base_url=account.base_url,
+        )
+        for name, account in settings.accounts.items()
+    )
+
+
+def _deployment(settings: Settings, merged: Merged, path: Path) -> Deployment:
+    app, paper, ray = settings.app, settings.paper, settings.ray
+    accounts = _accounts(settings)
+    return Deployment(
+        source=path.absolute(),
+        mode=Mode(app.mode),
+        timezone=app.timezone,
+        data_dir=Path(app.data_dir).expanduser().absolute(),
+        engine_type=EngineType(app.engine_type),
+        current_exchange=ExchangeName(app.current_exchange),
+        remote=RemoteConfig(address=settings.remote.address),
+        accounts=accounts,
+        defaults=merged.defaults,
+        units=tuple(
+            (unit, unit_config(chosen, capital=settings.accounts[unit.account].capital))
+            for unit, chosen, _ in merged.units
+        ),
+        paper=PaperConfig(
+            host=paper.host,
+            port=paper.port,
+            seed=paper.seed,
+            maker_fee=paper.maker_fee,
+            taker_fee=paper.taker_fee,
+            balance=paper.balance,
+            replay=ReplayConfig(
+                files=tuple(Path(file).expanduser().absolute() for file in paper.replay.files),
+                speed=paper.replay.speed,
+                is_looping=paper.replay.loop,
+            ),
+        ),
+        ray=RayConfig(
+            port=ray.port,
+            dashboard_port=ray.dashboard_port,
+            cpus=ray.cpus,
+            object_store_mb=ray.object_store_mb,
+        ),
+    )
