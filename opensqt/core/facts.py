@@ -55,6 +55,13 @@ class PriceTicked:
     read_ms: UnixMs
     """When our process read the frame; staleness counts from here."""
 
+    @property
+    def mid_price(self) -> Decimal | None:
+        """Return the middle of bid and ask, None when a side is missing."""
+        if self.bid <= ZERO or self.ask <= ZERO:
+            return None
+        return (self.bid + self.ask) / 2
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessStarted:
@@ -163,6 +170,17 @@ class InventoryMoved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InventorySeeded:
+    """Inventory of an adjustment was put on a level; the position did not change."""
+
+    slot: int
+    """Lattice index of the level that offers it from now on."""
+    quantity: Decimal
+    """Signed base units added to the level."""
+    at_ms: UnixMs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PositionAdjusted:
     """A human accounted for a difference; the only position change without a venue trade."""
 
@@ -212,6 +230,7 @@ Fact: TypeAlias = (
     | OrderReported
     | TradeFilled
     | InventoryMoved
+    | InventorySeeded
     | PositionAdjusted
     | DirectiveGiven
     | UnitQuarantined

@@ -228,7 +228,10 @@ def join_report(
     result, anomaly = joined.status, joined.anomaly
     if cumulative > order.quantity:
         return OrderStatus.FILLED, cumulative, Anomaly.OVERFILLED
-    if cumulative == order.quantity:
+    if result is OrderStatus.FILLED:
+        # Whatever quantity came along: filled means all of it, and the trades are still awaited.
+        cumulative = order.quantity
+    elif cumulative == order.quantity:
         if order.status in (OrderStatus.REJECTED, OrderStatus.NOT_SENT):
             anomaly = Anomaly.IMPOSSIBLE
         elif order.status is OrderStatus.ABSENT:

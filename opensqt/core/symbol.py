@@ -24,6 +24,7 @@ from opensqt.core.facts import (
     GridAnchored,
     InstrumentLoaded,
     InventoryMoved,
+    InventorySeeded,
     OrderIntended,
     OrderReported,
     PositionAdjusted,
@@ -60,6 +61,8 @@ class Slot:
     """The level's one order that is not settled yet."""
     open_attempts: int = 0
     close_attempts: int = 0
+    opened_quantity: Decimal = ZERO
+    """Base units the opening orders of this generation have traded."""
     refusals: int = 0
     """Orders refused in a row; drives the back-off."""
     refused_ms: UnixMs = _EPOCH
@@ -156,6 +159,8 @@ def apply(state: SymbolState, fact: Fact) -> SymbolState:  # noqa: C901, PLR0911
             return replace(state, anchor=fact.anchor, interval=fact.interval)
         case InventoryMoved():
             return _apply_moved(state, fact)
+        case InventorySeeded():
+            return _apply_seeded(state, fact)
         case PositionAdjusted():
             return _apply_adjusted(state, fact)
         case DirectiveGiven():
@@ -172,7 +177,7 @@ def _apply_intended(state: SymbolState, fact: OrderIntended) -> SymbolState:
     if fact.client_order_id in state.orders:
         message = f"client order id {fact.client_order_id} was intended twice"
         raise StateError(message)
-    slot = state.slots.get(fact.slot) or Slot(index=fact.slot, generation=fact.generation)
+    slot = _slot_for(state, fact)
     if slot.order is not None:
         message = f"level {fact.slot} already has the unsettled order {slot.order}"
         raise StateError(message)
@@ -203,6 +208,25 @@ def _apply_intended(state: SymbolState, fact: OrderIntended) -> SymbolState:
         slots={**state.slots, fact.slot: slot},
         orders=_evicted({**state.orders, fact.client_order_id: order}),
         generation_next=max(state.generation_next, fact.generation + 1),
+    )
+
+
+def _slot_for(state: SymbolState, fact: OrderIntended) -> Slot:
+    """Return the level of an intent, in the intent's generation; numbers are never reused."""
+    slot = state.slots.get(fact.slot)
+    if slot is not None and fact.generation == slot.generation:
+        return slot
+    if fact.generation < state.generation_next:
+        message = f"generation {fact.generation} of level {fact.slot} is used up"
+        raise StateError(message)
+    if slot is None:
+        return Slot(index=fact.slot, generation=fact.generation)
+    return replace(
+        slot,
+        generation=fact.generation,
+        open_attempts=0,
+        close_attempts=0,
+        opened_quantity=ZERO,
     )
 
 
@@ -252,21 +276,50 @@ def _apply_trade(state: SymbolState, fact: TradeFilled) -> SymbolState:
         trade_ids=(*order.trade_ids, fact.trade_id),
         venue_order_id=order.venue_order_id or fact.venue_order_id,
     )
-    slot = state.slots.get(order.slot) or Slot(index=order.slot, generation=order.generation)
-    slot = replace(slot, quantity=slot.quantity + signed, refusals=0)
-    state = replace(state, slots={**state.slots, order.slot: slot})
+    state, slot = _touched(state, order.slot)
+    is_own_open = order.purpose is Purpose.OPEN and order.generation == slot.generation
+    slot = replace(
+        slot,
+        quantity=slot.quantity + signed,
+        opened_quantity=slot.opened_quantity + (fact.quantity if is_own_open else ZERO),
+        refusals=0,
+    )
+    slots = {**state.slots, order.slot: slot}
+    state = replace(state, slots=_without_empty(slots, order.slot))
     state = _with_updated(state, updated, at_ms=fact.at_ms)
     return state if anomaly is None else _quarantined(state, anomaly, fact.client_order_id)
 
 
+def _touched(state: SymbolState, index: int) -> tuple[SymbolState, Slot]:
+    """Return the level with its state, begun anew when it was dropped before.
+
+    A level that comes back (a fill later than the confirmed cancel) takes a fresh generation: the
+    attempts of the old one are forgotten, and their ids must not be derived again.
+    """
+    slot = state.slots.get(index)
+    if slot is not None:
+        return state, slot
+    slot = Slot(index=index, generation=state.generation_next)
+    return replace(state, generation_next=state.generation_next + 1), slot
+
+
 def _apply_moved(state: SymbolState, fact: InventoryMoved) -> SymbolState:
+    if fact.source == fact.target or not {fact.source, fact.target} <= state.slots.keys():
+        message = f"no inventory can move from level {fact.source} to level {fact.target}"
+        raise StateError(message)
     source, target = state.slots[fact.source], state.slots[fact.target]
-    slots = {
+    slots: Mapping[int, Slot] = {
         **state.slots,
         fact.source: replace(source, quantity=source.quantity - fact.quantity),
         fact.target: replace(target, quantity=target.quantity + fact.quantity),
     }
-    return replace(state, slots=_without_empty(slots, fact.source))
+    return replace(state, slots=_without_empty(_without_empty(slots, fact.source), fact.target))
+
+
+def _apply_seeded(state: SymbolState, fact: InventorySeeded) -> SymbolState:
+    state, slot = _touched(state, fact.slot)
+    slot = replace(slot, quantity=slot.quantity + fact.quantity)
+    return replace(state, slots=_without_empty({**state.slots, fact.slot: slot}, fact.slot))
 
 
 def _apply_adjusted(state: SymbolState, fact: PositionAdjusted) -> SymbolState:
