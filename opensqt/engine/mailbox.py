@@ -73,6 +73,10 @@ class Mailbox(Generic[ControlT, FactT]):
         self._price = price
         self._ready.set()
 
+    def wake(self) -> None:
+        """Let the owner look again, although nothing was put."""
+        self._ready.set()
+
     async def take(self, *, timeout_ms: int) -> Mail[ControlT, FactT]:
         """Return all mail, waiting for some for at most ``timeout_ms``; may be empty."""
         if not self._ready.is_set() and timeout_ms > 0:

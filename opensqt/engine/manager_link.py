@@ -159,18 +159,24 @@ class ManagerLink:
             case LinkFact():
                 self._on_fact(message)
             case Heartbeat():
-                if message.last_seq > self._session.last_seq:
-                    self._owner.on_gap("the heartbeat names facts that did not arrive")
-                    self._session.last_seq = message.last_seq
-                self._owner.on_heartbeat(message)
+                self._on_heartbeat(message)
             case Reply() | Answer():
-                future = self._waiting.pop(message.request_id, None)
-                if future is not None and not future.done():
-                    future.set_result(message)
+                self._on_reply(message)
             case Gap():
                 self._owner.on_gap(message.reason)
             case Welcome():
                 self._on_welcome(message)
+
+    def _on_reply(self, message: Reply | Answer) -> None:
+        future = self._waiting.pop(message.request_id, None)
+        if future is not None and not future.done():
+            future.set_result(message)
+
+    def _on_heartbeat(self, message: Heartbeat) -> None:
+        if message.last_seq > self._session.last_seq:
+            self._owner.on_gap("the heartbeat names facts that did not arrive")
+            self._session.last_seq = message.last_seq
+        self._owner.on_heartbeat(message)
 
     def _on_welcome(self, message: Welcome) -> None:
         if not message.resumed:

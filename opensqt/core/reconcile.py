@@ -1,0 +1,91 @@
+"""What evidence proves, as pure functions.
+
+Invariants: a failed query proves nothing; not finding an order proves nothing by itself; an order
+whose outcome is unknown keeps its level and its exposure until a positive sighting or until *all*
+conditions of ``proves_absence`` hold. Economically absent means canceled with zero fill.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+from opensqt.core.ids import UnixMs
+from opensqt.core.money import ZERO
+from opensqt.core.orders import Order
+from opensqt.core.symbol import SymbolState
+
+LOOKUP_FIRST_MS: Final = 250
+LOOKUP_MAX_MS: Final = 5_000
+_LOOKUP_DOUBLINGS_MAX: Final = 5
+# Trades are asked for again over this much of the past: histories lag and are not ordered by time.
+TRADE_OVERLAP_MS: Final = 60_000
+
+
+def lookup_wait_ms(lookups: int) -> int:
+    """Return how long to wait before look-up number ``lookups`` (0 = first)."""
+    return min(LOOKUP_FIRST_MS << min(lookups, _LOOKUP_DOUBLINGS_MAX), LOOKUP_MAX_MS)
+
+
+def proves_absence(  # noqa: PLR0913 - the rule has this many conditions, each is needed
+    order: Order,
+    *,
+    not_found_ms: Sequence[int],
+    in_open_list: bool,
+    has_trade: bool,
+    is_pass_complete: bool,
+    now_ms: int,
+    horizon_ms: int,
+    visibility_ms: int,
+) -> bool:
+    """Tell whether an order of unknown outcome is proven never to trade.
+
+    ``not_found_ms`` holds the start times of the look-ups that found nothing. The request could
+    leave until ``order.deadline_ms``; ``horizon_ms`` (H) later it can no longer take effect, and
+    ``visibility_ms`` (V) after that it must be visible. All sources must have answered in the same
+    pass (``is_pass_complete``).
+    """
+    settled_ms = order.deadline_ms + horizon_ms
+    late = [at_ms for at_ms in not_found_ms if at_ms >= settled_ms]
+    return (
+        order.is_doubtful
+        and is_pass_complete
+        and not in_open_list
+        and not has_trade
+        and now_ms >= settled_ms
+        and len(late) > 1
+        and max(late) - min(late) >= visibility_ms
+    )
+
+
+def trades_since_ms(state: SymbolState, *, now_ms: int) -> UnixMs:
+    """Return from when trades must be asked for so that no fill can be missed."""
+    oldest = min((order.created_ms for order in state.unsettled_orders), default=now_ms)
+    return UnixMs(max(min(oldest, now_ms) - TRADE_OVERLAP_MS, 0))
+
+
+class PositionVerdict(StrEnum):
+    """What a comparison of the book with the venue says."""
+
+    EQUAL = "equal"
+    PENDING = "pending"
+    """The difference may be fills we have not heard of yet."""
+    DIFFERENT = "different"
+
+
+def compare_position(state: SymbolState, venue_quantity: Decimal) -> PositionVerdict:
+    """Compare the book with the venue's position, both signed base units."""
+    difference = venue_quantity - state.position.quantity
+    if difference == ZERO:
+        return PositionVerdict.EQUAL
+    explainable = sum(
+        (
+            order.reserved_quantity
+            for order in state.unsettled_orders
+            if order.side.sign * difference > ZERO
+        ),
+        ZERO,
+    )
+    if abs(difference) <= explainable:
+        return PositionVerdict.PENDING
+    return PositionVerdict.DIFFERENT

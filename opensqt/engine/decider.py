@@ -1,0 +1,245 @@
+"""Deciding: plan, review, commit as a workflow, send.
+
+A decision runs as one workflow whose handler commits the intents and then sends them. A handler
+that runs again (the at-least-once half of durable execution) finds that the journal has moved on
+and sends nothing; what it had committed is looked up by the resolver.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from opensqt.core import codec
+from opensqt.core.facts import CancelIntended, Fact, InventoryMoved, OrderIntended
+from opensqt.core.grid.band import quiet_band
+from opensqt.core.grid.planner import Plan, anchor_facts, plan
+from opensqt.core.ids import UnitId, UnixMs
+from opensqt.core.intents import CancelOrder, Intent, MoveInventory, PlaceOrder
+from opensqt.core.orders import Purpose
+from opensqt.core.risk.limits import Limits
+from opensqt.core.risk.review import Refused, review
+from opensqt.core.risk.view import view_of
+from opensqt.core.symbol import SymbolState
+from opensqt.core.unit_config import UnitConfig
+from opensqt.engine.executor import Executor
+from opensqt.engine.manager_link import ManagerLink
+from opensqt.engine.recorder import Recorder
+from opensqt.ports.clock import ClockPort
+from opensqt.ports.journal import SequenceConflictError, StaleEpochError
+from opensqt.ports.link import Band
+from opensqt.ports.telemetry import LogPort
+from opensqt.ports.workflow import WorkflowPort
+
+PLACE_BATCH: Final = "place_batch"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who this process is."""
+
+    unit: UnitId
+    deployment: str
+    epoch: int
+    build: str
+    host: str
+    pid: int
+
+
+class Decider:
+    """One unit's decisions. Called by the loop of the engine only, one call at a time."""
+
+    def __init__(  # noqa: PLR0913 - collaborators, each used
+        self,
+        identity: Identity,
+        config: UnitConfig,
+        *,
+        recorder: Recorder,
+        executor: Executor,
+        link: ManagerLink,
+        workflows: WorkflowPort,
+        clock: ClockPort,
+        log: LogPort,
+        wake: Callable[[], None],
+    ) -> None:
+        """Bind the decision workflow; nothing runs yet."""
+        self._identity = identity
+        self.config = config
+        self._recorder = recorder
+        self._executor = executor
+        self._link = link
+        self._workflows = workflows
+        self._clock = clock
+        self._log = log
+        self._wake = wake
+        self._band: Band | None = None
+        self._committed: dict[str, asyncio.Event] = {}
+        self._decisions: set[asyncio.Task[str]] = set()
+        self._last_plan: Plan | None = None
+        self._last_refused: tuple[Refused, ...] = ()
+        workflows.register(PLACE_BATCH, self._place_batch)
+
+    @property
+    def idle_reason(self) -> str:
+        """Return why the last decision wanted or got nothing; empty while it did."""
+        if self._last_refused:
+            return f"refused: {self._last_refused[0].reason}"
+        return self._last_plan.idle if self._last_plan is not None else "starting"
+
+    @property
+    def quiet_until_ms(self) -> int | None:
+        """Return until when the exchange side stays silent, None when it does not."""
+        return None if self._band is None else self._band.valid_until_ms
+
+    def disturb(self) -> None:
+        """Forget the band: the exchange side has dropped it or will."""
+        self._band = None
+
+    def abandon(self) -> None:
+        """Stop waiting for decisions under way."""
+        for task in tuple(self._decisions):
+            task.cancel()
+
+    async def decide(self, *, gate_open: bool) -> bool:
+        """Do what the state asks for; return whether nothing was wanted at all."""
+        state = self._recorder.state
+        if state.instrument is None:
+            return False
+        now_ms = self._clock.now_ms()
+        await self._recorder.record(anchor_facts(state, self.config.grid, now_ms=now_ms))
+        state = self._recorder.state
+        limits = self._limits(state)
+        wanted = plan(state, self.config.grid, now_ms=now_ms)
+        intents = tuple(intent for intent in wanted.intents if gate_open or not _is_open(intent))
+        verdict = review(intents, view_of(state), limits, now_ms=now_ms)
+        self._note(wanted, verdict.refused)
+        if verdict.approved:
+            await self._act(verdict.approved, now_ms=now_ms)
+        elif len(intents) == len(wanted.intents):
+            self._rest(limits, now_ms=now_ms)
+        return not wanted.intents
+
+    def _limits(self, state: SymbolState) -> Limits:
+        orders_max = state.instrument.orders_open_max if state.instrument else 0
+        return Limits.from_capital(self.config.capital, venue_orders_open_max=orders_max)
+
+    def _note(self, wanted: Plan, refused: tuple[Refused, ...]) -> None:
+        if refused and refused != self._last_refused:
+            self._log.warning(
+                "review.refused",
+                count=len(refused),
+                reason=refused[0].reason,
+                detail=refused[0].detail,
+            )
+        self._last_plan, self._last_refused = wanted, refused
+
+    def _rest(self, limits: Limits, *, now_ms: int) -> None:
+        """Tell the exchange side within which prices nothing is wanted."""
+        if self._band is not None and now_ms < self._band.valid_until_ms:
+            return
+        quiet = quiet_band(
+            self._recorder.state, self.config.grid, limits=limits, now_ms=UnixMs(now_ms)
+        )
+        self._band = Band(
+            reference=quiet.reference,
+            low=quiet.low,
+            high=quiet.high,
+            valid_until_ms=UnixMs(quiet.valid_until_ms),
+            after_seq=self._link.last_seq,
+        )
+        self._link.set_band(self._band)
+
+    async def _act(self, intents: tuple[Intent, ...], *, now_ms: int) -> None:
+        """Run a decision as a workflow; return once its intents are committed."""
+        self._band = None
+        facts = [self._intended(intent, UnixMs(now_ms)) for intent in intents]
+        sequence = self._recorder.state.sequence
+        workflow_id = f"{self._identity.unit.path}:{self._identity.epoch}:{sequence}"
+        inputs = json.dumps(
+            {
+                "id": workflow_id,
+                "epoch": self._identity.epoch,
+                "sequence": sequence,
+                "facts": [codec.encode(fact) for fact in facts],
+            }
+        )
+        committed = self._committed[workflow_id] = asyncio.Event()
+        task = asyncio.get_running_loop().create_task(
+            self._workflows.run(PLACE_BATCH, workflow_id, inputs)
+        )
+        self._decisions.add(task)
+        waiter = asyncio.get_running_loop().create_task(committed.wait())
+        await asyncio.wait((task, waiter), return_when=asyncio.FIRST_COMPLETED)
+        waiter.cancel()
+        del self._committed[workflow_id]
+        task.add_done_callback(self._decided)
+        if task.done():
+            error = task.exception()
+            if isinstance(error, StaleEpochError | SequenceConflictError):
+                raise error
+        self._wake()
+
+    def _decided(self, task: asyncio.Task[str]) -> None:
+        self._decisions.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.error("decision.failed", reason=str(error), error=type(error).__name__)
+
+    def _intended(self, intent: Intent, now_ms: UnixMs) -> Fact:
+        match intent:
+            case PlaceOrder():
+                return OrderIntended(
+                    client_order_id=intent.client_order_id,
+                    slot=intent.slot,
+                    side=intent.side,
+                    purpose=intent.purpose,
+                    generation=intent.generation,
+                    attempt=intent.attempt,
+                    price=intent.price,
+                    quantity=intent.quantity,
+                    time_in_force=intent.time_in_force,
+                    reduce_only=intent.reduce_only,
+                    epoch=self._identity.epoch,
+                    deadline_ms=UnixMs(now_ms + self.config.order_ttl_ms),
+                    at_ms=now_ms,
+                )
+            case CancelOrder():
+                return CancelIntended(
+                    client_order_id=intent.client_order_id, reason=intent.reason, at_ms=now_ms
+                )
+            case MoveInventory():
+                return InventoryMoved(
+                    source=intent.source,
+                    target=intent.target,
+                    quantity=intent.quantity,
+                    at_ms=now_ms,
+                )
+
+    async def _place_batch(self, inputs: str) -> str:
+        """Commit a decision and send it: the one step of the decision workflow."""
+        decision = json.loads(inputs)
+        state = self._recorder.state
+        is_current = (
+            decision["epoch"] == self._identity.epoch and decision["sequence"] == state.sequence
+        )
+        if not is_current:
+            return "stale"
+        facts = [codec.decode_fact(text) for text in decision["facts"]]
+        await self._recorder.record(facts)
+        sends = [
+            self._executor.place(fact)
+            if isinstance(fact, OrderIntended)
+            else self._executor.cancel(fact)
+            for fact in facts
+            if isinstance(fact, OrderIntended | CancelIntended)
+        ]
+        if (committed := self._committed.get(decision["id"])) is not None:
+            committed.set()
+        if sends:
+            await asyncio.wait(sends)
+        return "sent"
+
+
+def _is_open(intent: Intent) -> bool:
+    """Tell whether an intent adds risk: a shut gate would refuse it anyway."""
+    return isinstance(intent, PlaceOrder) and intent.purpose is Purpose.OPEN

@@ -1,0 +1,138 @@
+"""Turning what the venue says into facts about our own orders."""
+
+from dataclasses import dataclass
+
+from opensqt.core.facts import Evidence, Fact, OrderReported, TradeFilled
+from opensqt.core.ids import ClientOrderId, UnixMs, is_ours
+from opensqt.core.orders import OrderStatus
+from opensqt.core.symbol import SymbolState
+from opensqt.ports.exchange import (
+    OrderUpdate,
+    Outcome,
+    OutcomeClass,
+    TradeUpdate,
+    VenueOrder,
+    VenueTrade,
+)
+from opensqt.ports.journal import JournalPort
+
+_STATUS = {
+    OutcomeClass.ACCEPTED: OrderStatus.WORKING,
+    OutcomeClass.REJECTED: OrderStatus.REJECTED,
+    OutcomeClass.NOT_SENT: OrderStatus.NOT_SENT,
+    # An id in use may be our own earlier order: only a look-up that compares all fields can tell.
+    OutcomeClass.DUPLICATE: OrderStatus.UNKNOWN,
+    OutcomeClass.UNKNOWN: OrderStatus.UNKNOWN,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Understood:
+    """What an update means for the unit."""
+
+    fact: Fact | None = None
+    orphan: ClientOrderId | None = None
+    """One of our own ids for which the journal has no intent."""
+
+
+def reported(order: VenueOrder, *, evidence: Evidence, at_ms: UnixMs) -> OrderReported:
+    """Return the fact that the venue described one of our orders."""
+    return OrderReported(
+        client_order_id=order.client_order_id,
+        status=order.status,
+        cumulative_quantity=order.cumulative_quantity,
+        venue_order_id=order.venue_order_id,
+        reason=order.reason,
+        evidence=evidence,
+        at_ms=at_ms,
+    )
+
+
+def placed(client_order_id: ClientOrderId, outcome: Outcome, *, at_ms: UnixMs) -> OrderReported:
+    """Return the fact that a placement was answered, or was not."""
+    if outcome.outcome is OutcomeClass.ACCEPTED and outcome.order is not None:
+        return reported(outcome.order, evidence=Evidence.REPLY, at_ms=at_ms)
+    is_local = outcome.outcome is OutcomeClass.NOT_SENT
+    return OrderReported(
+        client_order_id=client_order_id,
+        status=_STATUS[outcome.outcome],
+        reason=outcome.code or outcome.outcome,
+        evidence=Evidence.LOCAL if is_local else Evidence.REPLY,
+        at_ms=at_ms,
+    )
+
+
+def filled(trade: VenueTrade, client_order_id: ClientOrderId) -> TradeFilled:
+    """Return the fact that one of our orders traded."""
+    return TradeFilled(
+        trade_id=trade.trade_id,
+        client_order_id=client_order_id,
+        venue_order_id=trade.venue_order_id,
+        side=trade.side,
+        price=trade.price,
+        quantity=trade.quantity,
+        fee=trade.fee,
+        fee_asset=trade.fee_asset,
+        is_maker=trade.is_maker,
+        at_ms=trade.at_ms,
+    )
+
+
+async def understand(
+    update: OrderUpdate | TradeUpdate,
+    state: SymbolState,
+    journal: JournalPort,
+    *,
+    evidence: Evidence,
+    at_ms: UnixMs,
+) -> Understood:
+    """Return the fact of a venue report, nothing for foreign or known ones, or the orphan."""
+    if isinstance(update, OrderUpdate):
+        return await _understand_order(update.order, state, journal, evidence, at_ms)
+    return await _understand_trade(update.trade, state, journal)
+
+
+async def _understand_order(
+    order: VenueOrder,
+    state: SymbolState,
+    journal: JournalPort,
+    evidence: Evidence,
+    at_ms: UnixMs,
+) -> Understood:
+    if order.client_order_id in state.orders:
+        return Understood(fact=reported(order, evidence=evidence, at_ms=at_ms))
+    if not is_ours(order.client_order_id, deployment=state.deployment):
+        return Understood()
+    known = await journal.find_order(client_order_id=order.client_order_id)
+    if known is None or order.status is OrderStatus.WORKING:
+        return Understood(orphan=order.client_order_id)
+    return Understood()
+
+
+async def _understand_trade(
+    trade: VenueTrade, state: SymbolState, journal: JournalPort
+) -> Understood:
+    client_order_id = trade.client_order_id or owner_of(trade, state)
+    if not client_order_id:
+        client_order_id = await journal.find_order(venue_order_id=trade.venue_order_id) or ""
+    order = state.orders.get(ClientOrderId(client_order_id))
+    if order is not None:
+        if trade.trade_id in order.trade_ids:
+            return Understood()
+        return Understood(fact=filled(trade, order.client_order_id))
+    if not is_ours(client_order_id, deployment=state.deployment):
+        return Understood()
+    if await journal.has_trade(trade.trade_id):
+        return Understood()
+    own = ClientOrderId(client_order_id)
+    if await journal.find_order(client_order_id=own) is None:
+        return Understood(orphan=own)
+    return Understood(fact=filled(trade, own))
+
+
+def owner_of(trade: VenueTrade, state: SymbolState) -> ClientOrderId | str:
+    """Return our id of the order a trade belongs to, by the venue's order id; empty if unknown."""
+    for order in state.orders.values():
+        if order.venue_order_id == trade.venue_order_id:
+            return order.client_order_id
+    return ""

@@ -1,0 +1,120 @@
+"""Performing intents that are committed: each order is sent once, each answer becomes a fact."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Protocol
+
+from opensqt.core.facts import CancelIntended, Evidence, Fact, OrderIntended
+from opensqt.core.ids import ClientOrderId, Symbol, UnixMs
+from opensqt.core.orders import Purpose
+from opensqt.engine.evidence import placed, reported
+from opensqt.ports.clock import ClockPort
+from opensqt.ports.exchange import CancelRequest, Outcome, PlaceRequest, VenueCode
+from opensqt.ports.telemetry import LogPort
+
+
+class OrderGateway(Protocol):
+    """The part of the link that carries orders."""
+
+    async def place(self, request: PlaceRequest, *, purpose: Purpose = Purpose.OPEN) -> Outcome:
+        """Send an order once."""
+
+    async def cancel(self, request: CancelRequest) -> Outcome:
+        """Send a cancel once."""
+
+
+class Executor:
+    """Sends what the journal holds and nothing else; never twice.
+
+    ``sent`` is called with the fact each answer amounts to; ``doubted`` with the id of an order
+    whose cancel was answered in a way that only a look-up can clear up.
+    """
+
+    def __init__(  # noqa: PLR0913 - collaborators, each used
+        self,
+        gateway: OrderGateway,
+        *,
+        symbol: Symbol,
+        epoch: int,
+        clock: ClockPort,
+        log: LogPort,
+        sent: Callable[[Fact], None],
+        doubted: Callable[[ClientOrderId], None],
+    ) -> None:
+        """Send for one unit under one epoch."""
+        self._gateway = gateway
+        self._symbol = symbol
+        self._epoch = epoch
+        self._clock = clock
+        self._log = log
+        self._sent = sent
+        self._doubted = doubted
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.in_flight: set[ClientOrderId] = set()
+
+    def cancel(self, intended: CancelIntended) -> asyncio.Task[None]:
+        """Send a cancel in the background."""
+        return self._spawn(self._cancel(intended.client_order_id))
+
+    def place(self, intended: OrderIntended) -> asyncio.Task[None]:
+        """Send an order in the background."""
+        return self._spawn(self._place(intended))
+
+    def abandon(self) -> None:
+        """Stop waiting for answers: the process gives the unit up."""
+        for task in tuple(self._tasks):
+            task.cancel()
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _place(self, intended: OrderIntended) -> None:
+        request = PlaceRequest(
+            symbol=self._symbol,
+            client_order_id=intended.client_order_id,
+            side=intended.side,
+            price=intended.price,
+            quantity=intended.quantity,
+            time_in_force=intended.time_in_force,
+            reduce_only=intended.reduce_only,
+            deadline_ms=intended.deadline_ms,
+            symbol_epoch=self._epoch,
+        )
+        self.in_flight.add(intended.client_order_id)
+        outcome = await self._gateway.place(request, purpose=intended.purpose)
+        self.in_flight.discard(intended.client_order_id)
+        self._log.info(
+            "order.placed",
+            client_order_id=intended.client_order_id,
+            slot=intended.slot,
+            side=intended.side,
+            price=intended.price,
+            quantity=intended.quantity,
+            outcome=outcome.outcome,
+            code=outcome.code,
+        )
+        self._sent(placed(intended.client_order_id, outcome, at_ms=self._now()))
+
+    async def _cancel(self, client_order_id: ClientOrderId) -> None:
+        outcome = await self._gateway.cancel(
+            CancelRequest(
+                symbol=self._symbol, client_order_id=client_order_id, symbol_epoch=self._epoch
+            )
+        )
+        self._log.info(
+            "order.cancel_sent",
+            client_order_id=client_order_id,
+            outcome=outcome.outcome,
+            code=outcome.code,
+        )
+        if outcome.order is not None:
+            self._sent(reported(outcome.order, evidence=Evidence.REPLY, at_ms=self._now()))
+        elif outcome.code is VenueCode.NOT_FOUND:
+            # Filled, canceled, or not visible yet: the answer to a cancel is never an outcome.
+            self._doubted(client_order_id)
+
+    def _now(self) -> UnixMs:
+        return self._clock.now_ms()

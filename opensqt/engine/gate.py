@@ -1,0 +1,228 @@
+"""The gate: the last thing before a request leaves, and the only way for one to leave.
+
+Every order of an account passes here. Refusals are sure (nothing was written), and each has a
+stable code. The order of the checks is from "must never" to "not now": epoch, kill, control
+confirmation, deadline, streams and price age, review, rate. Cancels are refused only for a stale
+epoch and for want of a rate token, of which they have a share of their own.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from opensqt.core.facts import PriceTicked
+from opensqt.core.ids import ClientOrderId, UnitId, UnixMs
+from opensqt.core.instrument import Instrument
+from opensqt.core.intents import PlaceOrder
+from opensqt.core.orders import Purpose
+from opensqt.core.registry import KillRow
+from opensqt.core.risk.limits import Limits
+from opensqt.core.risk.review import review
+from opensqt.engine.exposure import UnitExposure
+from opensqt.engine.limiter import Limiter, Rate
+from opensqt.ports.clock import ClockPort
+from opensqt.ports.exchange import CancelRequest, ExchangePort, Outcome, OutcomeClass, VenueCode
+from opensqt.ports.link import Place
+from opensqt.ports.telemetry import LogPort
+
+# Without a confirmed look at kill switch and lease for this long the gate shuts to cancels only.
+CONTROL_AGE_MS_MAX: Final = 2_000
+# USD-M futures allow 300 orders per 10 s and account; a third stays in reserve.
+DEFAULT_RATE: Final = Rate(burst=100, per_second=20.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Market:
+    """What the gate knows of a symbol's market."""
+
+    instrument: Instrument | None
+    price: PriceTicked | None
+    """``read_ms`` is the time of the newest frame of the stream, not of the last change."""
+    is_live: bool
+    """Whether public and private stream are connected without a gap."""
+
+
+@dataclass(slots=True)
+class _Unit:
+    epoch: int
+    limits_capital: Limits | None
+    exposure: UnitExposure
+
+
+class Gate:
+    """One account's gate. Calls for different orders may overlap; each is checked on its own."""
+
+    def __init__(
+        self,
+        venue: ExchangePort,
+        *,
+        clock: ClockPort,
+        log: LogPort,
+        rate: Rate = DEFAULT_RATE,
+    ) -> None:
+        """Start shut: nothing opens before the control store was read once."""
+        self._venue = venue
+        self._clock = clock
+        self._log = log
+        self._limiter = Limiter(rate, now_ms=clock.now_ms())
+        self._units: dict[UnitId, _Unit] = {}
+        self._confirmed_ms: int | None = None
+        self._kill = KillRow()
+        self._account_epoch = 0
+        self._is_lost = False
+        self._is_closing = False
+        self.in_flight: set[ClientOrderId] = set()
+        self.refusals: dict[VenueCode, int] = {}
+
+    # -- what shuts the gate
+
+    def confirm(self, *, kill: KillRow, account_epoch: int) -> None:
+        """Note a successful look at the control store."""
+        self._confirmed_ms = self._clock.monotonic_ms()
+        if kill.epoch >= self._kill.epoch:
+            self._kill = kill
+        self._account_epoch = max(self._account_epoch, account_epoch)
+
+    def lose(self) -> None:
+        """Shut for good: another process holds the account."""
+        self._is_lost = True
+
+    def close_down(self, *, is_closing: bool = True) -> None:
+        """Shut to everything but cancels and reducing orders, for an orderly end."""
+        self._is_closing = is_closing
+
+    @property
+    def account_epoch(self) -> int:
+        """Return the epoch that every request carries."""
+        return self._account_epoch
+
+    @property
+    def shut_reason(self) -> str:
+        """Return why no order may pass now, empty when the gate is open."""
+        code = self._shut_code(Purpose.OPEN)
+        return "" if code is None else code[1]
+
+    def _shut_code(self, purpose: Purpose) -> tuple[VenueCode, str] | None:
+        if self._is_lost:
+            return VenueCode.STALE_EPOCH, "another process holds the account"
+        if self._kill.is_engaged and purpose is not Purpose.FLATTEN:
+            return VenueCode.KILLED, f"kill {self._kill.epoch}: {self._kill.reason}"
+        if self._is_closing and purpose is Purpose.OPEN:
+            return VenueCode.GATE_SHUT, "shutting down"
+        age_ms = (
+            None if self._confirmed_ms is None else self._clock.monotonic_ms() - self._confirmed_ms
+        )
+        if age_ms is None or age_ms > CONTROL_AGE_MS_MAX:
+            return VenueCode.GATE_SHUT, "the control store does not answer"
+        return None
+
+    # -- units
+
+    def admit(self, unit: UnitId, *, epoch: int) -> UnitExposure:
+        """Let a unit's process in; an older epoch of the same unit is refused from now on."""
+        known = self._units.get(unit)
+        if known is None:
+            known = self._units[unit] = _Unit(
+                epoch=epoch, limits_capital=None, exposure=UnitExposure()
+            )
+        known.epoch = max(known.epoch, epoch)
+        return known.exposure
+
+    def epoch_of(self, unit: UnitId) -> int:
+        """Return the highest epoch seen of a unit."""
+        known = self._units.get(unit)
+        return 0 if known is None else known.epoch
+
+    def exposure_of(self, unit: UnitId) -> UnitExposure | None:
+        """Return the account of a unit that was admitted."""
+        known = self._units.get(unit)
+        return None if known is None else known.exposure
+
+    # -- requests
+
+    async def place(
+        self, unit: UnitId, message: Place, *, market: Market, limits: Limits
+    ) -> Outcome:
+        """Check, reserve, write once, classify."""
+        request = message.request
+        purpose = Purpose(message.purpose)
+        refusal = self._refusal(unit, message, purpose, market, limits)
+        if refusal is not None:
+            return self._refused(refusal[0], refusal[1], request.client_order_id)
+        exposure = self._units[unit].exposure
+        exposure.reserve(request)
+        outcome = await self._write(
+            request.client_order_id,
+            lambda: self._venue.place(replace(request, account_epoch=self._account_epoch)),
+        )
+        if outcome.outcome in (OutcomeClass.REJECTED, OutcomeClass.NOT_SENT):
+            exposure.release(request.client_order_id)
+        if outcome.order is not None:
+            exposure.on_order(outcome.order)
+        if outcome.code is VenueCode.RATE_LIMITED:
+            self._limiter.block(until_ms=self._clock.monotonic_ms() + 1_000)
+        return outcome
+
+    async def cancel(self, unit: UnitId, request: CancelRequest) -> Outcome:
+        """Check the epoch, take a token of the cancels' own share, write once."""
+        if request.symbol_epoch < self.epoch_of(unit):
+            return self._refused(
+                VenueCode.STALE_EPOCH, "a newer process owns the unit", request.client_order_id
+            )
+        if not self._take(is_cancel=True):
+            return self._refused(VenueCode.RATE_LIMITED, "no token", request.client_order_id)
+        return await self._venue.cancel(replace(request, account_epoch=self._account_epoch))
+
+    async def _write(
+        self, client_order_id: ClientOrderId, send: Callable[[], Awaitable[Outcome]]
+    ) -> Outcome:
+        self.in_flight.add(client_order_id)
+        try:
+            return await send()
+        finally:
+            self.in_flight.discard(client_order_id)
+
+    def _refusal(
+        self, unit: UnitId, message: Place, purpose: Purpose, market: Market, limits: Limits
+    ) -> tuple[VenueCode, str] | None:
+        request = message.request
+        known = self._units.get(unit)
+        if known is None or request.symbol_epoch != known.epoch:
+            return VenueCode.STALE_EPOCH, "a newer process owns the unit"
+        shut = self._shut_code(purpose)
+        if shut is not None:
+            return shut
+        if self._clock.now_ms() > request.deadline_ms:
+            return VenueCode.DEADLINE, "the deadline has passed"
+        if purpose is Purpose.OPEN and not market.is_live:
+            return VenueCode.GATE_SHUT, "a venue stream is down"
+        view = known.exposure.view(instrument=market.instrument, price=market.price)
+        intent = PlaceOrder(
+            client_order_id=request.client_order_id,
+            slot=0,
+            side=request.side,
+            purpose=purpose,
+            generation=0,
+            attempt=0,
+            price=request.price,
+            quantity=request.quantity,
+            time_in_force=request.time_in_force,
+            reduce_only=request.reduce_only,
+        )
+        verdict = review([intent], view, limits, now_ms=UnixMs(self._clock.now_ms()))
+        if verdict.refused:
+            refused = verdict.refused[0]
+            return VenueCode.RISK, f"{refused.reason}: {refused.detail}"
+        if not self._take(is_cancel=False):
+            return VenueCode.RATE_LIMITED, "no token"
+        return None
+
+    def _take(self, *, is_cancel: bool) -> bool:
+        return self._limiter.take(now_ms=self._clock.monotonic_ms(), is_cancel=is_cancel)
+
+    def _refused(self, code: VenueCode, message: str, client_order_id: ClientOrderId) -> Outcome:
+        self.refusals[code] = self.refusals.get(code, 0) + 1
+        self._log.warning(
+            "gate.refused", client_order_id=client_order_id, code=code, reason=message
+        )
+        return Outcome(outcome=OutcomeClass.NOT_SENT, code=code, message=message)

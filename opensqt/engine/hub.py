@@ -1,0 +1,377 @@
+"""The hub: one venue account's streams, routed to the units that trade there.
+
+One price stream and one order stream for all symbols. Prices are conflated, latest wins, and are
+sent only to units whose quiet band they leave. Order and trade reports are numbered per unit and
+kept until acknowledged; they are never conflated and never dropped one by one. Venues do not
+replay: whatever interrupts the private stream becomes a gap for every unit.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from opensqt.core.facts import PriceTicked
+from opensqt.core.ids import Symbol, UnitId, UnixMs
+from opensqt.core.instrument import Instrument
+from opensqt.core.risk.limits import Limits
+from opensqt.engine.gate import Gate, Market
+from opensqt.engine.hub_queries import answer
+from opensqt.engine.sessions import UnitSession
+from opensqt.ports.clock import ClockPort
+from opensqt.ports.exchange import (
+    FrameAge,
+    OrderUpdate,
+    PriceUpdate,
+    StreamKind,
+    StreamPhase,
+    StreamState,
+    TradeUpdate,
+    UnknownSymbolError,
+    VenueEvent,
+    VenuePort,
+    VenueUnavailableError,
+)
+from opensqt.ports.link import (
+    Ack,
+    Answer,
+    Band,
+    Cancel,
+    Declare,
+    ExchangeTransport,
+    Heartbeat,
+    Hello,
+    LinkClosedError,
+    Place,
+    Query,
+    Reply,
+    Upward,
+    Welcome,
+)
+from opensqt.ports.telemetry import LogPort
+
+HEARTBEAT_MS: Final = 1_000
+RECONNECT_MS: Final = 100
+SKEW_MS_MAX: Final = 500
+# A manager that falls this far behind loses its connection and reconciles; the others never wait.
+PENDING_FACTS_MAX: Final = 5_000
+
+
+@dataclass(slots=True)
+class _Attached:
+    session: UnitSession
+    hello: Hello
+
+
+class Hub:
+    """Serves the managers of one account. ``attach`` is called once per connection."""
+
+    def __init__(
+        self,
+        venue: VenuePort,
+        gate: Gate,
+        *,
+        epoch_of: Callable[[UnitId], Awaitable[int]],
+        session_prefix: str,
+        clock: ClockPort,
+        log: LogPort,
+    ) -> None:
+        """Route ``venue``; ``epoch_of`` reads a unit's newest epoch from the control store."""
+        self._venue = venue
+        self._gate = gate
+        self._epoch_of = epoch_of
+        self._session_prefix = session_prefix
+        self._clock = clock
+        self._log = log
+        self._sessions: Mapping[UnitId, UnitSession] = {}
+        self._routes: Mapping[Symbol, tuple[UnitSession, ...]] = {}
+        self._capital: dict[UnitId, Hello] = {}
+        self._prices: dict[Symbol, PriceUpdate] = {}
+        self._instruments: dict[Symbol, Instrument] = {}
+        self._live = {StreamKind.PUBLIC: False, StreamKind.PRIVATE: False}
+        self._frame_ms = 0
+        self._session_count = 0
+        self._orders: set[asyncio.Task[None]] = set()
+        self.foreign_reports = 0
+
+    @property
+    def sessions(self) -> Mapping[UnitId, UnitSession]:
+        """Return the sessions by unit; an immutable table, swapped on change."""
+        return self._sessions
+
+    @property
+    def frame_age_ms(self) -> int:
+        """Return the age of the newest public frame, milliseconds."""
+        return max(self._clock.now_ms() - self._frame_ms, 0)
+
+    @property
+    def is_live(self) -> bool:
+        """Tell whether both streams are connected."""
+        return all(self._live.values())
+
+    async def run(self) -> None:
+        """Pump events and heartbeats until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._pump())
+            group.create_task(self._beat())
+
+    # -- venue to managers
+
+    async def _pump(self) -> None:
+        while True:
+            try:
+                await self._venue.watch(frozenset(self._routes))
+                async for batch in self._venue.events():
+                    now_ms = self._clock.now_ms()
+                    for event in batch:
+                        self._on_event(event, now_ms)
+            except VenueUnavailableError as error:
+                self._log.warning("hub.stream_lost", reason=str(error))
+            self._set_live(StreamKind.PUBLIC, is_live=False)
+            self._set_live(StreamKind.PRIVATE, is_live=False)
+            await self._clock.sleep_ms(RECONNECT_MS)
+
+    def _on_event(self, event: VenueEvent, now_ms: int) -> None:
+        match event:
+            case PriceUpdate():
+                self._on_price(event, now_ms)
+            case OrderUpdate():
+                self._route(event.order.symbol, event, now_ms)
+            case TradeUpdate():
+                self._route(event.trade.symbol, event, now_ms)
+            case FrameAge():
+                self._frame_ms = max(self._frame_ms, now_ms - event.public_ms)
+            case StreamState():
+                self._on_stream(event)
+
+    def _on_price(self, price: PriceUpdate, now_ms: int) -> None:
+        self._prices[price.symbol] = price
+        self._frame_ms = max(self._frame_ms, min(price.read_ms, now_ms))
+        for session in self._routes.get(price.symbol, ()):
+            session.offer_price(price, now_ms=now_ms, age_ms=max(now_ms - price.read_ms, 0))
+
+    def _route(self, symbol: Symbol, update: OrderUpdate | TradeUpdate, now_ms: int) -> None:
+        sessions = self._routes.get(symbol, ())
+        if not sessions:
+            self.foreign_reports += 1
+        for session in sessions:
+            self._account(session.unit, update)
+            if not session.push(update):
+                self._log.error("hub.ring_full", unit=session.unit.text)
+                self._disconnect(session, "the fact ring is full")
+            elif session.is_behind(PENDING_FACTS_MAX):
+                session.break_off()
+                self._disconnect(session, "the manager is too slow")
+            else:
+                self._offer(session, now_ms)
+
+    def _account(self, unit: UnitId, update: OrderUpdate | TradeUpdate) -> None:
+        exposure = self._gate.exposure_of(unit)
+        if exposure is None:
+            return
+        if isinstance(update, OrderUpdate):
+            exposure.on_order(update.order)
+        else:
+            exposure.on_trade(update.trade)
+
+    def _offer(self, session: UnitSession, now_ms: int) -> None:
+        price = self._prices.get(session.unit.symbol)
+        if price is not None:
+            session.offer_price(price, now_ms=now_ms, age_ms=max(now_ms - price.read_ms, 0))
+
+    def _on_stream(self, event: StreamState) -> None:
+        self._log.info("hub.stream", kind=event.kind, phase=event.phase, reason=event.reason)
+        self._set_live(event.kind, is_live=event.phase is StreamPhase.LIVE)
+
+    def _set_live(self, kind: StreamKind, *, is_live: bool) -> None:
+        was_live, self._live[kind] = self._live[kind], is_live
+        if is_live and not was_live and kind is StreamKind.PRIVATE:
+            # Only now: a comparison made while the stream is down would miss what follows it.
+            for session in self._sessions.values():
+                session.gap("the private stream was interrupted")
+
+    async def _beat(self) -> None:
+        while True:
+            for session in self._sessions.values():
+                session.send(self._heartbeat(session))
+            await self._clock.sleep_ms(HEARTBEAT_MS)
+
+    def _heartbeat(self, session: UnitSession) -> Heartbeat:
+        reason = self._gate.shut_reason
+        if not reason and not self.is_live:
+            reason = "a venue stream is down"
+        return Heartbeat(
+            price=self._prices.get(session.unit.symbol),
+            public_live=self._live[StreamKind.PUBLIC],
+            private_live=self._live[StreamKind.PRIVATE],
+            frame_age_ms=self.frame_age_ms,
+            last_seq=session.last_seq,
+            gate_open=not reason,
+            gate_reason=reason,
+        )
+
+    # -- managers to venue
+
+    async def attach(self, transport: ExchangeTransport) -> None:
+        """Serve one connection until it ends."""
+        attached: _Attached | None = None
+        try:
+            while True:
+                for message in await transport.receive():
+                    if isinstance(message, Hello):
+                        attached = await self._welcome(transport, message)
+                    if attached is None:
+                        await transport.close(code="", message="expected a Hello first")
+                        return
+                    await self._handle(attached.session, message, transport)
+        except LinkClosedError as error:
+            self._log.debug("hub.link_closed", reason=str(error))
+        finally:
+            if attached is not None:
+                attached.session.detach(transport)
+            await transport.close()
+
+    async def _welcome(self, transport: ExchangeTransport, hello: Hello) -> _Attached | None:
+        skew_ms = abs(self._clock.now_ms() - hello.now_ms)
+        if skew_ms > SKEW_MS_MAX:
+            await transport.close(code="ErrClockSkew", message=f"clocks differ by {skew_ms} ms")
+            return None
+        newest = max(await self._epoch_of(hello.unit), self._gate.epoch_of(hello.unit))
+        if hello.epoch < newest:
+            await transport.close(
+                code="ErrStaleEpoch", message=f"epoch {hello.epoch} is older than {newest}"
+            )
+            return None
+        exposure = self._gate.admit(hello.unit, epoch=hello.epoch)
+        exposure.declare(hello)
+        session = self._session_of(hello.unit)
+        older, session.epoch = session.transport, hello.epoch
+        if older is not None and older is not transport:
+            await older.close(message="a newer connection of the unit has taken over")
+        self._capital[hello.unit] = hello
+        self._session_count += 1
+        session.attach(
+            transport,
+            welcome=Welcome(
+                session=hello.session,
+                resumed=False,
+                account_epoch=self._gate.account_epoch,
+                now_ms=self._clock.now_ms(),
+            ),
+            acked_seq=hello.acked_seq,
+            fresh_name=f"{self._session_prefix}-{self._session_count}",
+        )
+        session.send(self._heartbeat(session))
+        self._log.info("hub.attached", unit=hello.unit.text, epoch=hello.epoch, pid=hello.pid)
+        await self._watch()
+        return _Attached(session=session, hello=hello)
+
+    def _session_of(self, unit: UnitId) -> UnitSession:
+        session = self._sessions.get(unit)
+        if session is None:
+            session = UnitSession(unit, name="")
+            self._sessions = {**self._sessions, unit: session}
+            on_symbol = (*self._routes.get(unit.symbol, ()), session)
+            self._routes = {**self._routes, unit.symbol: on_symbol}
+        return session
+
+    async def forget(self, unit: UnitId) -> None:
+        """Stop routing to a unit that was removed."""
+        gone = self._sessions.get(unit)
+        if gone is None:
+            return
+        self._sessions = {key: one for key, one in self._sessions.items() if key != unit}
+        left = tuple(one for one in self._routes[unit.symbol] if one is not gone)
+        routes = {**self._routes, unit.symbol: left}
+        self._routes = {symbol: ones for symbol, ones in routes.items() if ones}
+        if gone.transport is not None:
+            await gone.transport.close(message="the unit was removed")
+        await self._watch()
+
+    async def _watch(self) -> None:
+        try:
+            await self._venue.watch(frozenset(self._routes))
+        except VenueUnavailableError as error:
+            # The pump asks again as soon as the venue answers.
+            self._log.debug("hub.watch_failed", reason=str(error))
+
+    async def _handle(
+        self, session: UnitSession, message: Upward, transport: ExchangeTransport
+    ) -> None:
+        match message:
+            case Band():
+                price = self._prices.get(session.unit.symbol)
+                now_ms = self._clock.now_ms()
+                if not session.set_band(message, price, now_ms=now_ms) and price is not None:
+                    session.offer_price(price, now_ms=now_ms, age_ms=max(now_ms - price.read_ms, 0))
+            case Ack():
+                session.acknowledge(message.seq)
+            case Declare():
+                exposure = self._gate.exposure_of(session.unit)
+                if exposure is not None:
+                    exposure.declare(message)
+            case Place() | Cancel() | Query():
+                self._spawn(self._serve(session, message, transport))
+            case Hello():
+                pass
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        async def run() -> None:
+            await work
+
+        task = asyncio.get_running_loop().create_task(run())
+        self._orders.add(task)
+        task.add_done_callback(self._orders.discard)
+
+    async def _serve(
+        self, session: UnitSession, message: Place | Cancel | Query, transport: ExchangeTransport
+    ) -> None:
+        reply: Reply | Answer
+        match message:
+            case Place():
+                limits, market = await self._market(session.unit)
+                outcome = await self._gate.place(
+                    session.unit, message, market=market, limits=limits
+                )
+                reply = Reply(request_id=message.request_id, outcome=outcome)
+            case Cancel():
+                outcome = await self._gate.cancel(session.unit, message.request)
+                reply = Reply(request_id=message.request_id, outcome=outcome)
+            case Query():
+                reply = await answer(message, self._venue)
+        try:
+            transport.send(reply)
+        except LinkClosedError as error:
+            # The manager treats every unanswered request as unknown and looks it up.
+            self._log.debug("hub.reply_lost", reason=str(error))
+
+    async def _market(self, unit: UnitId) -> tuple[Limits, Market]:
+        instrument = await self._instrument(unit.symbol)
+        orders_max = instrument.orders_open_max if instrument is not None else 0
+        limits = Limits.from_capital(self._capital[unit].capital, venue_orders_open_max=orders_max)
+        price = self._prices.get(unit.symbol)
+        ticked = None
+        if price is not None:
+            ticked = PriceTicked(
+                bid=price.bid,
+                ask=price.ask,
+                last=price.last,
+                mark=price.mark,
+                at_ms=price.venue_ms,
+                read_ms=UnixMs(self._frame_ms),
+            )
+        return limits, Market(instrument=instrument, price=ticked, is_live=self.is_live)
+
+    async def _instrument(self, symbol: Symbol) -> Instrument | None:
+        if symbol not in self._instruments:
+            try:
+                self._instruments[symbol] = await self._venue.instrument(symbol)
+            except (VenueUnavailableError, UnknownSymbolError) as error:
+                self._log.warning("hub.no_instrument", symbol=symbol, reason=str(error))
+        return self._instruments.get(symbol)
+
+    def _disconnect(self, session: UnitSession, reason: str) -> None:
+        transport = session.transport
+        if transport is not None:
+            session.detach(transport)
+            self._spawn(transport.close(message=reason))

@@ -1,0 +1,125 @@
+"""What reaches a unit's mailbox, and how it becomes facts in order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from opensqt.core.facts import (
+    ConfigApplied,
+    DirectiveGiven,
+    Evidence,
+    Fact,
+    OrderReported,
+    QuarantineLifted,
+    TradeFilled,
+)
+from opensqt.core.ids import ClientOrderId
+from opensqt.core.orders import join_report
+from opensqt.core.symbol import SymbolState, apply
+from opensqt.engine.evidence import understand
+from opensqt.engine.reconciler import Findings
+from opensqt.ports.clock import ClockPort
+from opensqt.ports.exchange import OrderUpdate, TradeUpdate
+from opensqt.ports.journal import JournalPort
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Venued:
+    """An update from the link with its number."""
+
+    seq: int
+    update: OrderUpdate | TradeUpdate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciled:
+    """A complete pass over the venue, of the pass number it answers."""
+
+    findings: Findings
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradesFound:
+    """Trades asked for because an order's sum did not add up."""
+
+    findings: Findings
+
+
+Incoming: TypeAlias = Venued | Reconciled | TradesFound | Fact
+Control: TypeAlias = DirectiveGiven | ConfigApplied | QuarantineLifted
+
+
+@dataclass(slots=True)
+class Batch:
+    """Everything to commit together, and what it leaves to do."""
+
+    facts: list[Fact] = field(default_factory=list)
+    orphans: list[ClientOrderId] = field(default_factory=list)
+    reconciled: list[Reconciled] = field(default_factory=list)
+    ack_seq: int = 0
+    late_reports: int = 0
+
+
+class Intake:
+    """Turns incoming mail into the facts that are news to the journal."""
+
+    def __init__(self, journal: JournalPort, clock: ClockPort) -> None:
+        """Ask ``journal`` about orders and trades the state has forgotten."""
+        self._journal = journal
+        self._clock = clock
+
+    async def batch(self, incoming: Sequence[Incoming], state: SymbolState) -> Batch:
+        """Return the facts of ``incoming`` that change anything, in order."""
+        batch = Batch()
+        for item in incoming:
+            match item:
+                case Venued():
+                    batch.ack_seq = max(batch.ack_seq, item.seq)
+                    understood = await understand(
+                        item.update,
+                        state,
+                        self._journal,
+                        evidence=Evidence.STREAM,
+                        at_ms=self._clock.now_ms(),
+                    )
+                    if understood.orphan is not None:
+                        batch.orphans.append(understood.orphan)
+                    facts: Sequence[Fact] = () if understood.fact is None else (understood.fact,)
+                case Reconciled():
+                    batch.reconciled.append(item)
+                    batch.orphans.extend(item.findings.orphans)
+                    facts = item.findings.facts
+                case TradesFound():
+                    batch.orphans.extend(item.findings.orphans)
+                    facts = item.findings.facts
+                case _:
+                    facts = (item,)
+            for fact in facts:
+                if await self._is_news(fact, state):
+                    state = apply(state, fact)
+                    batch.facts.append(fact)
+                else:
+                    batch.late_reports += 1
+        return batch
+
+    async def _is_news(self, fact: Fact, state: SymbolState) -> bool:
+        """Tell whether a fact would change the state; repeated reports are not journaled."""
+        match fact:
+            case OrderReported():
+                order = state.orders.get(fact.client_order_id)
+                if order is None:
+                    return True
+                status, cumulative, _ = join_report(
+                    order, status=fact.status, cumulative_quantity=fact.cumulative_quantity
+                )
+                brings_id = order.venue_order_id is None and fact.venue_order_id is not None
+                is_same = status is order.status and cumulative == order.cumulative_quantity
+                return brings_id or not is_same
+            case TradeFilled():
+                order = state.orders.get(fact.client_order_id)
+                if order is not None:
+                    return fact.trade_id not in order.trade_ids
+                return not await self._journal.has_trade(fact.trade_id)
+            case _:
+                return True

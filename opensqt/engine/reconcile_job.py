@@ -1,0 +1,112 @@
+"""When to compare the book with the venue, and what a comparison allows.
+
+A unit may decide only after a complete pass that began after the last reason to doubt (attach,
+gap, overflow, orphan). Passes are numbered by those reasons: the result of an older pass brings
+facts, but not permission.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from opensqt.core.symbol import SymbolState
+from opensqt.engine.incoming import Reconciled, TradesFound
+from opensqt.engine.reconciler import Findings, Reconciler
+from opensqt.ports.clock import ClockPort
+from opensqt.ports.exchange import UnknownSymbolError, VenueUnavailableError
+from opensqt.ports.telemetry import LogPort
+
+AUDIT_EVERY_MS: Final = 30_000
+RETRY_MS: Final = 500
+TRADES_PAUSE_MS: Final = 500
+
+
+class ReconcileJob:
+    """Runs passes one at a time and reports their results as mail."""
+
+    def __init__(
+        self,
+        reconciler: Reconciler,
+        *,
+        state: Callable[[], SymbolState],
+        deliver: Callable[[Reconciled | TradesFound], None],
+        clock: ClockPort,
+        log: LogPort,
+    ) -> None:
+        """Compare the state ``state`` returns; hand results to ``deliver``."""
+        self._reconciler = reconciler
+        self._state = state
+        self._deliver = deliver
+        self._clock = clock
+        self._log = log
+        self._wanted = 0
+        self._done = 0
+        self._audited_ms = 0
+        self._not_before_ms = 0
+        self._task: asyncio.Task[None] | None = None
+        self._trades_task: asyncio.Task[None] | None = None
+        self.problem = ""
+
+    @property
+    def is_done(self) -> bool:
+        """Tell whether the newest reason to doubt has been answered."""
+        return self._done >= self._wanted
+
+    def want(self, reason: str) -> None:
+        """Ask for a fresh pass; nothing may be decided until it is complete."""
+        self._wanted += 1
+        self._log.info("reconcile.wanted", reason=reason, number=self._wanted)
+
+    def complete(self, number: int) -> None:
+        """Note that the facts of a pass are committed and nothing speaks against quoting."""
+        self._done = max(self._done, number)
+        self._audited_ms = self._clock.now_ms()
+
+    def try_again(self, *, in_ms: int) -> None:
+        """Repeat the pass later: what it found may still explain itself."""
+        self._not_before_ms = self._clock.now_ms() + in_ms
+
+    def step(self, *, is_attached: bool) -> None:
+        """Start a pass when one is wanted or the periodic one is due."""
+        is_busy = self._task is not None and not self._task.done()
+        now_ms = self._clock.now_ms()
+        is_due = now_ms - self._audited_ms >= AUDIT_EVERY_MS
+        if now_ms < self._not_before_ms:
+            return
+        if is_attached and not is_busy and (not self.is_done or is_due):
+            self._audited_ms = now_ms
+            self._task = asyncio.get_running_loop().create_task(self._pass(self._wanted))
+
+    def fetch_trades(self) -> None:
+        """Ask for trades soon; calls while one is under way are answered by it."""
+        if self._trades_task is None or self._trades_task.done():
+            self._trades_task = asyncio.get_running_loop().create_task(self._trades())
+
+    def abandon(self) -> None:
+        """Stop asking."""
+        for task in (self._task, self._trades_task):
+            if task is not None:
+                task.cancel()
+
+    async def _pass(self, number: int) -> None:
+        try:
+            findings = await self._reconciler.full(self._state())
+        except (VenueUnavailableError, UnknownSymbolError) as error:
+            self.problem = str(error) or type(error).__name__
+            self._log.warning("reconcile.failed", reason=self.problem, number=number)
+            await self._clock.sleep_ms(RETRY_MS)
+            return
+        self.problem = ""
+        self._deliver(Reconciled(findings=findings, number=number))
+
+    async def _trades(self) -> None:
+        findings = Findings()
+        try:
+            await self._reconciler.add_trades(self._state(), findings)
+        except VenueUnavailableError as error:
+            self._log.debug("trades.failed", reason=str(error))
+        else:
+            if findings.facts or findings.orphans:
+                self._deliver(TradesFound(findings=findings))
+        # A trade may become visible late: the resolver asks again as long as a sum is short.
+        await self._clock.sleep_ms(TRADES_PAUSE_MS)

@@ -1,0 +1,162 @@
+"""Comparing the book with the venue: at start, after a gap, and from time to time.
+
+A failed query is unknown, never empty: any failure aborts the whole pass and it is repeated. The
+pass only gathers facts, in an order that cannot lose any: open orders, look-ups of what is missing
+from them, trades since before the oldest unsettled order, position last.
+"""
+
+from dataclasses import dataclass, field
+
+from opensqt.core.facts import Evidence, Fact, InstrumentLoaded, OrderReported
+from opensqt.core.ids import ClientOrderId, UnixMs, VenueOrderId, is_ours, is_sibling
+from opensqt.core.orders import OrderStatus
+from opensqt.core.reconcile import trades_since_ms
+from opensqt.core.symbol import SymbolState
+from opensqt.engine.evidence import reported, understand
+from opensqt.ports.clock import ClockPort
+from opensqt.ports.exchange import (
+    ExchangePort,
+    Listing,
+    TradeUpdate,
+    VenuePosition,
+    VenueTrade,
+    VenueUnavailableError,
+)
+from opensqt.ports.journal import JournalPort
+
+
+@dataclass(slots=True)
+class Findings:
+    """What one complete pass found."""
+
+    facts: list[Fact] = field(default_factory=list)
+    orphans: list[ClientOrderId] = field(default_factory=list)
+    """Open orders with our deployment's tag that the journal does not know."""
+    siblings: list[ClientOrderId] = field(default_factory=list)
+    """Open orders of another deployment of this program."""
+    foreign_orders: int = 0
+    position: VenuePosition | None = None
+
+
+class Reconciler:
+    """One unit's comparison with its venue."""
+
+    def __init__(self, venue: ExchangePort, *, journal: JournalPort, clock: ClockPort) -> None:
+        """Ask ``venue`` and ``journal``; nothing is written."""
+        self._venue = venue
+        self._journal = journal
+        self._clock = clock
+
+    async def full(self, state: SymbolState) -> Findings:
+        """Return everything the venue knows and we may not; raise ``VenueUnavailableError``."""
+        findings = Findings()
+        await self._instrument(state, findings)
+        await self._orders(state, findings)
+        await self.add_trades(state, findings)
+        findings.position = await self._venue.position(state.unit.symbol)
+        return findings
+
+    async def _instrument(self, state: SymbolState, findings: Findings) -> None:
+        instrument = await self._venue.instrument(state.unit.symbol)
+        if instrument != state.instrument:
+            findings.facts.append(InstrumentLoaded(instrument=instrument, at_ms=self._now()))
+
+    async def _orders(self, state: SymbolState, findings: Findings) -> None:
+        listing = _complete(await self._venue.open_orders(state.unit.symbol))
+        seen = set()
+        for order in listing.orders:
+            own = order.client_order_id
+            if own in state.orders:
+                seen.add(own)
+                findings.facts.append(
+                    reported(order, evidence=Evidence.OPEN_LIST, at_ms=self._now())
+                )
+            elif is_ours(own, deployment=state.deployment):
+                findings.orphans.append(own)
+            elif is_sibling(own, deployment=state.deployment):
+                findings.siblings.append(own)
+            else:
+                findings.foreign_orders += 1
+        for known in state.unsettled_orders:
+            if known.client_order_id in seen or known.status is OrderStatus.INTENT:
+                continue
+            found = await self._venue.find_order(
+                state.unit.symbol, client_order_id=known.client_order_id
+            )
+            if found is not None:
+                findings.facts.append(reported(found, evidence=Evidence.LOOKUP, at_ms=self._now()))
+
+    async def add_trades(self, state: SymbolState, findings: Findings) -> None:
+        """Add the trades the book does not hold yet, oldest first."""
+        since_ms = trades_since_ms(state, now_ms=self._now())
+        listing = _complete(await self._venue.trades(state.unit.symbol, since_ms=since_ms))
+        owners: dict[VenueOrderId, ClientOrderId] = {
+            fact.venue_order_id: fact.client_order_id
+            for fact in findings.facts
+            if isinstance(fact, OrderReported) and fact.venue_order_id
+        }
+        for trade in listing.trades:
+            named = await self._named(trade, state, owners)
+            understood = await understand(
+                TradeUpdate(trade=named),
+                state,
+                self._journal,
+                evidence=Evidence.LOOKUP,
+                at_ms=self._now(),
+            )
+            if understood.fact is not None:
+                findings.facts.append(understood.fact)
+            elif understood.orphan is not None:
+                findings.orphans.append(understood.orphan)
+
+    async def _named(
+        self,
+        trade: VenueTrade,
+        state: SymbolState,
+        owners: dict[VenueOrderId, ClientOrderId],
+    ) -> VenueTrade:
+        """Return the trade with our order id, asking the venue where nothing else tells."""
+        own = trade.client_order_id or owners.get(trade.venue_order_id)
+        if not own:
+            for order in state.orders.values():
+                if order.venue_order_id == trade.venue_order_id:
+                    own = order.client_order_id
+        if not own:
+            own = await self._journal.find_order(venue_order_id=trade.venue_order_id)
+        if not own:
+            found = await self._venue.find_order(
+                state.unit.symbol, venue_order_id=trade.venue_order_id
+            )
+            own = found.client_order_id if found is not None else None
+        owners[trade.venue_order_id] = own or ClientOrderId("")
+        return VenueTrade(
+            symbol=trade.symbol,
+            trade_id=trade.trade_id,
+            venue_order_id=trade.venue_order_id,
+            client_order_id=own or ClientOrderId(""),
+            side=trade.side,
+            price=trade.price,
+            quantity=trade.quantity,
+            fee=trade.fee,
+            fee_asset=trade.fee_asset,
+            is_maker=trade.is_maker,
+            at_ms=trade.at_ms,
+        )
+
+    def _now(self) -> UnixMs:
+        return self._clock.now_ms()
+
+
+def _complete(listing: Listing) -> Listing:
+    if not listing.is_complete:
+        message = "the venue's list is not complete"
+        raise VenueUnavailableError(message)
+    return listing
+
+
+def venue_position(findings: Findings) -> VenuePosition:
+    """Return the venue's position of a complete pass."""
+    if findings.position is None:
+        message = "the pass is not complete"
+        raise VenueUnavailableError(message)
+    return findings.position

@@ -1,0 +1,192 @@
+"""Finding out what became of orders: look-ups with back-off, and proof of absence.
+
+The resolver only asks and reports. It never sends an order, and it declares one absent only by
+``core.reconcile.proves_absence``. Its memory (how often, since when) is lost with the process,
+which only makes a proof take longer.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from opensqt.core.facts import Evidence, Fact, OrderReported, UnitQuarantined
+from opensqt.core.ids import ClientOrderId, Symbol
+from opensqt.core.orders import Order, OrderStatus
+from opensqt.core.reconcile import lookup_wait_ms, proves_absence, trades_since_ms
+from opensqt.core.symbol import SymbolState
+from opensqt.engine.evidence import reported
+from opensqt.ports.clock import ClockPort
+from opensqt.ports.exchange import ExchangePort, Listing, VenueOrder, VenueUnavailableError
+from opensqt.ports.telemetry import LogPort
+
+# A cancel the venue has not confirmed within this time is looked up.
+CANCEL_PATIENCE_MS: Final = 2_000
+
+
+@dataclass(slots=True)
+class _Doubt:
+    not_found_ms: list[int] = field(default_factory=list)
+    lookups: int = 0
+    next_ms: int = 0
+    is_running: bool = False
+
+
+class Resolver:
+    """One unit's open questions."""
+
+    def __init__(  # noqa: PLR0913 - collaborators, each used
+        self,
+        venue: ExchangePort,
+        *,
+        symbol: Symbol,
+        clock: ClockPort,
+        log: LogPort,
+        found: Callable[[Fact], None],
+        trades_wanted: Callable[[], None],
+        horizon_ms: int,
+        visibility_ms: int,
+    ) -> None:
+        """Ask ``venue``; report through ``found`` and ``trades_wanted``."""
+        self._venue = venue
+        self._symbol = symbol
+        self._clock = clock
+        self._log = log
+        self._found = found
+        self._trades_wanted = trades_wanted
+        self._horizon_ms = horizon_ms
+        self._visibility_ms = visibility_ms
+        self._doubts: dict[ClientOrderId, _Doubt] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def open_questions(self) -> int:
+        """Return how many orders are being looked up."""
+        return len(self._doubts)
+
+    def doubt(self, client_order_id: ClientOrderId) -> None:
+        """Look an order up soon, whatever its state seems to be."""
+        self._doubts.setdefault(client_order_id, _Doubt())
+
+    def step(self, state: SymbolState, *, in_flight: frozenset[ClientOrderId]) -> None:
+        """Start the look-ups that are due; forget the questions that are answered."""
+        now_ms = self._clock.now_ms()
+        for order in state.unsettled_orders:
+            if order.client_order_id not in in_flight and _is_questionable(order, now_ms):
+                self.doubt(order.client_order_id)
+        for client_order_id, doubt in tuple(self._doubts.items()):
+            known = state.orders.get(client_order_id)
+            if known is None or known.is_settled:
+                del self._doubts[client_order_id]
+            elif not doubt.is_running and now_ms >= doubt.next_ms:
+                doubt.is_running = True
+                task = asyncio.get_running_loop().create_task(self._look(known, doubt, state))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    def abandon(self) -> None:
+        """Stop asking."""
+        for task in tuple(self._tasks):
+            task.cancel()
+
+    async def _look(self, order: Order, doubt: _Doubt, state: SymbolState) -> None:
+        started_ms = self._clock.now_ms()
+        try:
+            found = await self._venue.find_order(
+                self._symbol, client_order_id=order.client_order_id
+            )
+            if found is not None:
+                self._report(order, found)
+            else:
+                doubt.not_found_ms.append(started_ms)
+                await self._consider_absence(order, doubt, state)
+        except VenueUnavailableError as error:
+            self._log.debug(
+                "lookup.failed", client_order_id=order.client_order_id, reason=str(error)
+            )
+        finally:
+            doubt.is_running = False
+            doubt.next_ms = self._clock.now_ms() + lookup_wait_ms(doubt.lookups)
+            doubt.lookups += 1
+
+    def _report(self, order: Order, found: VenueOrder) -> None:
+        is_same = (
+            found.side is order.side
+            and found.price == order.price
+            and found.quantity == order.quantity
+        )
+        if not is_same:
+            reason = f"the venue holds another order under our id {order.client_order_id}"
+            self._found(UnitQuarantined(reason=reason, at_ms=self._clock.now_ms()))
+        self._found(reported(found, evidence=Evidence.LOOKUP, at_ms=self._clock.now_ms()))
+        if found.cumulative_quantity > order.applied_quantity:
+            self._trades_wanted()
+        if found.status.is_terminal or not order.is_doubtful:
+            self._doubts.pop(order.client_order_id, None)
+
+    async def _consider_absence(self, order: Order, doubt: _Doubt, state: SymbolState) -> None:
+        if not order.is_doubtful or not self._is_due(order, doubt):
+            return
+        listing = await self._venue.open_orders(self._symbol)
+        since_ms = trades_since_ms(state, now_ms=order.created_ms)
+        trades = await self._venue.trades(self._symbol, since_ms=since_ms)
+        has_trade = await self._has_trade(order, trades)
+        if proves_absence(
+            order,
+            not_found_ms=doubt.not_found_ms,
+            in_open_list=any(o.client_order_id == order.client_order_id for o in listing.orders),
+            has_trade=has_trade,
+            is_pass_complete=listing.is_complete and trades.is_complete,
+            now_ms=self._clock.now_ms(),
+            horizon_ms=self._horizon_ms,
+            visibility_ms=self._visibility_ms,
+        ):
+            self._log.warning("order.absent", client_order_id=order.client_order_id)
+            self._found(
+                OrderReported(
+                    client_order_id=order.client_order_id,
+                    status=OrderStatus.ABSENT,
+                    evidence=Evidence.RESOLVER,
+                    at_ms=self._clock.now_ms(),
+                )
+            )
+
+    def _is_due(self, order: Order, doubt: _Doubt) -> bool:
+        """Tell whether the cheap part of the rule holds, so that the lists are worth asking for."""
+        return proves_absence(
+            order,
+            not_found_ms=doubt.not_found_ms,
+            in_open_list=False,
+            has_trade=False,
+            is_pass_complete=True,
+            now_ms=self._clock.now_ms(),
+            horizon_ms=self._horizon_ms,
+            visibility_ms=self._visibility_ms,
+        )
+
+    async def _has_trade(self, order: Order, trades: Listing) -> bool:
+        """Tell whether a trade belongs to the order, asking who owns the unnamed ones."""
+        for trade in trades.trades:
+            owner: str = trade.client_order_id
+            if not owner:
+                found = await self._venue.find_order(
+                    self._symbol, venue_order_id=trade.venue_order_id
+                )
+                owner = found.client_order_id if found is not None else ""
+            if owner == order.client_order_id:
+                self._trades_wanted()
+                return True
+        return False
+
+
+def _is_questionable(order: Order, now_ms: int) -> bool:
+    if order.status is OrderStatus.UNKNOWN:
+        return True
+    if order.status.is_terminal:
+        return not order.is_settled
+    asked_ms = order.cancel_requested_ms
+    return (
+        order.status is OrderStatus.WORKING
+        and asked_ms is not None
+        and now_ms - asked_ms > CANCEL_PATIENCE_MS
+    )

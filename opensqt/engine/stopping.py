@@ -1,0 +1,76 @@
+"""Proving that a stop is complete: our open list at the venue is empty, seen twice."""
+
+import asyncio
+from typing import Final
+
+from opensqt.core.facts import Directive
+from opensqt.core.ids import UnitId, is_ours
+from opensqt.core.symbol import SymbolState
+from opensqt.ports.clock import ClockPort
+from opensqt.ports.exchange import ExchangePort, VenueUnavailableError
+
+BETWEEN_LOOKS_MS: Final = 1_000
+LOOKS: Final = 2
+
+
+class StopCheck:
+    """Looks at the venue once the unit itself believes that it has stopped."""
+
+    def __init__(
+        self, venue: ExchangePort, *, unit: UnitId, deployment: str, clock: ClockPort
+    ) -> None:
+        """Ask ``venue`` about the orders of ``unit``."""
+        self._venue = venue
+        self._unit = unit
+        self._deployment = deployment
+        self._clock = clock
+        self._task: asyncio.Task[None] | None = None
+        self._empty_looks = 0
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Tell whether the venue has shown an empty list often enough."""
+        return self._empty_looks >= LOOKS
+
+    def reset(self) -> None:
+        """Forget what was seen: the directive has changed."""
+        self.abandon()
+        self._empty_looks = 0
+
+    def abandon(self) -> None:
+        """Stop looking."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def step(self, state: SymbolState, *, is_idle: bool) -> None:
+        """Look when the unit is told to stop, wants nothing and has nothing unsettled."""
+        if not (is_idle and has_ended(state)):
+            self._empty_looks = 0
+            return
+        if not self.is_confirmed and (self._task is None or self._task.done()):
+            self._task = asyncio.get_running_loop().create_task(self._look())
+
+    async def _look(self) -> None:
+        try:
+            listing = await self._venue.open_orders(self._unit.symbol)
+        except VenueUnavailableError:
+            # Unknown is not empty: look again at the next step.
+            await self._clock.sleep_ms(BETWEEN_LOOKS_MS)
+            return
+        has_own = any(
+            is_ours(order.client_order_id, deployment=self._deployment) for order in listing.orders
+        )
+        is_empty = listing.is_complete and not has_own
+        self._empty_looks = self._empty_looks + 1 if is_empty else 0
+        await self._clock.sleep_ms(BETWEEN_LOOKS_MS)
+
+
+def has_ended(state: SymbolState) -> bool:
+    """Tell whether the book says that the directive has been carried out."""
+    match state.directive:
+        case Directive.RUN:
+            return False
+        case Directive.CANCEL:
+            return state.is_quiescent
+        case Directive.DRAIN | Directive.FLATTEN:
+            return state.is_quiescent and state.is_flat

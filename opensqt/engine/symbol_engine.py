@@ -1,0 +1,434 @@
+"""The engine of one unit: facts in, intents out, one writer.
+
+``fact -> apply -> plan -> review -> journal -> execute -> fact``. The loop below is the only place
+that commits and the only place that decides. Orders are sent by tasks whose answers come back as
+facts, so an order in flight never blocks a fact, a cancel or a directive; its level is simply not
+plannable until it has settled.
+"""
+
+import asyncio
+from typing import Final
+
+from opensqt.core import codec
+from opensqt.core.facts import (
+    ConfigApplied,
+    DirectiveGiven,
+    Evidence,
+    Fact,
+    OrderReported,
+    PriceTicked,
+    ProcessStarted,
+    UnitQuarantined,
+)
+from opensqt.core.grid.config import StartingPosition
+from opensqt.core.grid.starting import starting_position
+from opensqt.core.ids import ClientOrderId
+from opensqt.core.money import ZERO
+from opensqt.core.orders import OrderStatus
+from opensqt.core.reconcile import PositionVerdict, compare_position
+from opensqt.core.symbol import SymbolState
+from opensqt.core.unit_config import UnitConfig
+from opensqt.engine.decider import Decider, Identity
+from opensqt.engine.executor import Executor
+from opensqt.engine.incoming import Batch, Control, Incoming, Intake, Reconciled, Venued
+from opensqt.engine.mailbox import Mail, Mailbox
+from opensqt.engine.manager_link import ManagerLink
+from opensqt.engine.reconcile_job import ReconcileJob
+from opensqt.engine.reconciler import Reconciler, venue_position
+from opensqt.engine.recorder import Recorder
+from opensqt.engine.resolver import Resolver
+from opensqt.engine.stopping import StopCheck
+from opensqt.ports.clock import ClockPort
+from opensqt.ports.exchange import OrderUpdate, TradeUpdate, VenuePosition
+from opensqt.ports.journal import JournalError, JournalPort, SequenceConflictError, StaleEpochError
+from opensqt.ports.link import Declare, Heartbeat, Hello, LinkPort, LinkRefusedError, Reserved
+from opensqt.ports.telemetry import LogPort
+from opensqt.ports.workflow import WorkflowPort
+
+# The loop wakes at least this often: back-offs, repeated cancels and look-ups need no own timers.
+WAKE_MS: Final = 1_000
+BUSY_WAKE_MS: Final = 100
+JOURNAL_RETRY_MS: Final = 500
+# How many passes, V apart, may disagree about the position before a human must look.
+POSITION_PASSES: Final = 3
+
+
+class StaleProcessError(Exception):
+    """A newer process owns the unit: this one must end and never write again."""
+
+
+class SymbolEngine:
+    """One unit's loop. Create, then await ``run`` until it raises or is cancelled."""
+
+    def __init__(  # noqa: PLR0913 - the ports of the engine
+        self,
+        identity: Identity,
+        config: UnitConfig,
+        *,
+        config_version: int,
+        journal: JournalPort,
+        link: LinkPort,
+        workflows: WorkflowPort,
+        clock: ClockPort,
+        log: LogPort,
+    ) -> None:
+        """Wire the parts; nothing runs yet."""
+        self._identity = identity
+        self._config = config
+        self._config_version = config_version
+        self._clock = clock
+        self._log = log
+        self._workflows = workflows
+        self._mailbox: Mailbox[Control, Incoming] = Mailbox()
+        self._pending: list[Incoming] = []
+        unit = identity.unit
+        self._recorder = Recorder(
+            journal,
+            initial=SymbolState(unit=unit, deployment=identity.deployment),
+            epoch=identity.epoch,
+        )
+        self._intake = Intake(journal, clock)
+        self._link = ManagerLink(link, owner=self, clock=clock, log=log)
+        self._resolver = Resolver(
+            self._link,
+            symbol=unit.symbol,
+            clock=clock,
+            log=log,
+            found=self._mailbox.put_fact,
+            trades_wanted=self._fetch_trades,
+            horizon_ms=config.horizon_ms,
+            visibility_ms=config.visibility_ms,
+        )
+        self._executor = Executor(
+            self._link,
+            symbol=unit.symbol,
+            epoch=identity.epoch,
+            clock=clock,
+            log=log,
+            sent=self._mailbox.put_fact,
+            doubted=self._resolver.doubt,
+        )
+        self._reconciling = ReconcileJob(
+            Reconciler(self._link, journal=journal, clock=clock),
+            state=lambda: self._recorder.state,
+            deliver=self._mailbox.put_fact,
+            clock=clock,
+            log=log,
+        )
+        self._stopping = StopCheck(
+            self._link, unit=unit, deployment=identity.deployment, clock=clock
+        )
+        self._heartbeat: Heartbeat | None = None
+        self._decider = Decider(
+            identity,
+            config,
+            recorder=self._recorder,
+            executor=self._executor,
+            link=self._link,
+            workflows=workflows,
+            clock=clock,
+            log=log,
+            wake=self._mailbox.wake,
+        )
+        self._refusal: LinkRefusedError | None = None
+        self._position_passes = 0
+        self._is_loaded = False
+
+    # -- what others see
+
+    @property
+    def state(self) -> SymbolState:
+        """Return the frozen state: an immutable value, no lock, never waits."""
+        return self._recorder.state
+
+    @property
+    def config(self) -> UnitConfig:
+        """Return the configuration in force."""
+        return self._config
+
+    @property
+    def is_loaded(self) -> bool:
+        """Tell whether the journal has been replayed."""
+        return self._is_loaded
+
+    @property
+    def is_ready(self) -> bool:
+        """Tell whether the unit may decide: attached and compared with the venue."""
+        return self._link.is_attached and self._reconciling.is_done
+
+    @property
+    def is_stopped(self) -> bool:
+        """Tell whether a stop has completed: nothing of ours left at the venue, seen twice."""
+        return self._stopping.is_confirmed
+
+    @property
+    def idle_reason(self) -> str:
+        """Return why nothing is wanted, or what is in the way; empty while quoting."""
+        state = self._recorder.state
+        if state.quarantine:
+            return f"quarantined: {state.quarantine}"
+        if not self.is_ready:
+            return self._reconciling.problem or (
+                "link" if not self._link.is_attached else "reconciling"
+            )
+        if self._heartbeat is not None and not self._heartbeat.gate_open:
+            return f"gate: {self._heartbeat.gate_reason}"
+        return self._decider.idle_reason
+
+    def tell(self, control: Control) -> None:
+        """Hand in a directive, a configuration or a human's decision; never waits."""
+        self._mailbox.put_control(control)
+
+    # -- LinkOwner: called by the link, must not wait
+
+    def hello(self, *, session: str, acked_seq: int) -> Hello:
+        """Return the introduction of this process."""
+        state = self._recorder.state
+        return Hello(
+            unit=self._identity.unit,
+            host=self._identity.host,
+            pid=self._identity.pid,
+            epoch=self._identity.epoch,
+            build=self._identity.build,
+            session=session,
+            acked_seq=acked_seq,
+            now_ms=self._clock.now_ms(),
+            position=state.position.quantity,
+            reserved=_reserved(state),
+            capital=self._config.capital,
+        )
+
+    def on_attached(self, *, resumed: bool) -> None:
+        """Compare with the venue unless nothing can have been missed."""
+        self._decider.disturb()
+        if not resumed or not self._reconciling.is_done:
+            self._reconciling.want("attached")
+        self._mailbox.wake()
+
+    def on_detached(self, reason: str) -> None:
+        """Note that nothing can be sent."""
+        self._log.warning("link.detached", reason=reason)
+        self._heartbeat = None
+        self._mailbox.wake()
+
+    def on_refused(self, error: LinkRefusedError) -> None:
+        """End: the exchange process will never talk to this process again."""
+        self._refusal = error
+        self._mailbox.wake()
+
+    def on_gap(self, reason: str) -> None:
+        """Doubt everything."""
+        self._decider.disturb()
+        self._reconciling.want(f"gap: {reason}")
+        self._mailbox.wake()
+
+    def on_update(self, seq: int, update: OrderUpdate | TradeUpdate) -> None:
+        """Queue a venue report."""
+        self._decider.disturb()
+        self._mailbox.put_fact(Venued(seq=seq, update=update))
+
+    def on_price(self, price: PriceTicked) -> None:
+        """Keep the newest price."""
+        self._decider.disturb()
+        self._mailbox.put_price(price)
+
+    def on_heartbeat(self, heartbeat: Heartbeat) -> None:
+        """Keep the condition of streams and gate, and refresh the price."""
+        self._heartbeat = heartbeat
+        if heartbeat.price is not None:
+            price = self._link.local_price(heartbeat.price, age_ms=heartbeat.frame_age_ms)
+            self._mailbox.put_price(price)
+
+    # -- the loop
+
+    async def run(self) -> None:
+        """Load, attach, trade. Raise ``StaleProcessError`` when a newer process took over."""
+        await self._open()
+        await self._workflows.start()
+        link = asyncio.get_running_loop().create_task(self._link.run())
+        try:
+            while self._refusal is None:
+                mail = await self._mailbox.take(timeout_ms=self._wake_ms())
+                await self._cycle(mail)
+            raise StaleProcessError(str(self._refusal))
+        except (StaleEpochError, SequenceConflictError) as error:
+            raise StaleProcessError(str(error)) from error
+        finally:
+            link.cancel()
+            self._abandon()
+
+    def _abandon(self) -> None:
+        for part in (
+            self._executor,
+            self._resolver,
+            self._reconciling,
+            self._stopping,
+            self._decider,
+        ):
+            part.abandon()
+
+    async def _open(self) -> None:
+        replayed = await self._recorder.load()
+        now_ms = self._clock.now_ms()
+        state = self._recorder.state
+        facts: list[Fact] = [
+            ProcessStarted(epoch=self._identity.epoch, build=self._identity.build, at_ms=now_ms)
+        ]
+        # What an earlier process had committed and perhaps sent is unknown, whatever it was doing.
+        facts += [
+            OrderReported(
+                client_order_id=order.client_order_id,
+                status=OrderStatus.UNKNOWN,
+                reason="restarted",
+                evidence=Evidence.LOCAL,
+                at_ms=now_ms,
+            )
+            for order in state.orders.values()
+            if order.status is OrderStatus.INTENT
+        ]
+        if state.config_version != self._config_version:
+            text = codec.encode(self._config)
+            facts.append(ConfigApplied(version=self._config_version, text=text, at_ms=now_ms))
+        await self._recorder.record(facts)
+        self._is_loaded = True
+        self._log.info("unit.loaded", sequence=state.sequence, replayed=replayed)
+
+    def _wake_ms(self) -> int:
+        if self._pending:
+            return JOURNAL_RETRY_MS
+        if self._resolver.open_questions or not self.is_ready:
+            return BUSY_WAKE_MS
+        quiet_until_ms = self._decider.quiet_until_ms
+        if quiet_until_ms is None:
+            return WAKE_MS
+        return min(max(quiet_until_ms - self._clock.now_ms(), 1), WAKE_MS)
+
+    async def _cycle(self, mail: Mail[Control, Incoming]) -> None:
+        self._pending.extend(mail.facts)
+        if mail.price is not None:
+            self._recorder.observe(mail.price)
+        if mail.overflowed:
+            self._reconciling.want("mailbox overflow")
+        try:
+            await self._take_controls(mail)
+            await self._take_facts()
+        except (StaleEpochError, SequenceConflictError):
+            raise
+        except JournalError as error:
+            # Fail closed: nothing was written, so nothing is decided; the facts wait here.
+            self._log.error("journal.unavailable", reason=str(error))
+            return
+        self._reconciling.step(is_attached=self._link.is_attached)
+        if self._link.is_attached:
+            self._resolver.step(self._recorder.state, in_flight=frozenset(self._executor.in_flight))
+        if self.is_ready:
+            gate_open = self._heartbeat is not None and self._heartbeat.gate_open
+            is_idle = await self._decider.decide(gate_open=gate_open)
+            self._stopping.step(self._recorder.state, is_idle=is_idle)
+
+    async def _take_controls(self, mail: Mail[Control, Incoming]) -> None:
+        for control in mail.control:
+            if isinstance(control, ConfigApplied):
+                self._config = self._decider.config = codec.decode(control.text, UnitConfig)
+                self._config_version = control.version
+            if isinstance(control, DirectiveGiven):
+                self._stopping.reset()
+                if control.directive is self._recorder.state.directive:
+                    continue
+            await self._recorder.record([control])
+
+    async def _take_facts(self) -> None:
+        if not self._pending:
+            return
+        batch = await self._intake.batch(self._pending, self._recorder.state)
+        await self._recorder.record(batch.facts)
+        self._pending.clear()
+        if batch.ack_seq:
+            self._link.acknowledge(batch.ack_seq)
+        await self._after(batch)
+
+    async def _after(self, batch: Batch) -> None:
+        """Do what a committed batch leaves to do."""
+        for orphan in batch.orphans:
+            reason = f"an order with our id {orphan} is not in the journal"
+            await self._recorder.record(
+                [UnitQuarantined(reason=reason, at_ms=self._clock.now_ms())]
+            )
+        for reconciled in batch.reconciled:
+            await self._compare(reconciled)
+        is_quiet = all(
+            not isinstance(fact, OrderReported) or fact.evidence is Evidence.STREAM
+            for fact in batch.facts
+        )
+        if not is_quiet or batch.reconciled:
+            self._declare()
+
+    def _declare(self) -> None:
+        state = self._recorder.state
+        self._link.declare(Declare(position=state.position.quantity, reserved=_reserved(state)))
+
+    async def _compare(self, reconciled: Reconciled) -> None:
+        """Decide whether a complete pass allows quoting; its facts are committed."""
+        findings = reconciled.findings
+        if findings.siblings:
+            await self._quarantine("another deployment has orders on this symbol")
+        position = venue_position(findings)
+        if not await self._take_over(position):
+            self._reconciling.try_again(in_ms=BUSY_WAKE_MS)
+            return
+        verdict = compare_position(self._recorder.state, position.quantity)
+        is_different = verdict is PositionVerdict.DIFFERENT and not self._ignores_position()
+        self._position_passes = self._position_passes + 1 if is_different else 0
+        if 0 < self._position_passes < POSITION_PASSES:
+            held = self._recorder.state.position.quantity
+            self._log.warning("position.differs", book=held, venue=position.quantity)
+            self._reconciling.want("position differs")
+            self._reconciling.try_again(in_ms=self._config.visibility_ms)
+            return
+        if is_different:
+            held = self._recorder.state.position.quantity
+            await self._quarantine(f"position: book {held}, venue {position.quantity}")
+        self._reconciling.complete(reconciled.number)
+
+    def _ignores_position(self) -> bool:
+        return self._config.grid.starting_position is StartingPosition.IGNORE
+
+    async def _take_over(self, position: VenuePosition) -> bool:
+        """Apply the ``starting_position`` rule before the first order; False: not yet possible."""
+        state = self._recorder.state
+        if state.anchor is not None or state.orders or position.quantity == ZERO:
+            return True
+        if state.price is None and self._config.grid.starting_position is StartingPosition.ADOPT:
+            return False
+        started = starting_position(
+            state,
+            self._config.grid,
+            venue_quantity=position.quantity,
+            venue_average_price=position.average_price,
+            now_ms=self._clock.now_ms(),
+        )
+        if started.refusal:
+            await self._quarantine(started.refusal)
+        await self._recorder.record(started.facts)
+        return True
+
+    async def _quarantine(self, reason: str) -> None:
+        if not self._recorder.state.quarantine:
+            self._log.error("unit.quarantined", reason=reason)
+            await self._recorder.record(
+                [UnitQuarantined(reason=reason, at_ms=self._clock.now_ms())]
+            )
+
+    def _fetch_trades(self) -> None:
+        self._reconciling.fetch_trades()
+
+
+def _reserved(state: SymbolState) -> tuple[Reserved, ...]:
+    return tuple(
+        Reserved(
+            client_order_id=ClientOrderId(order.client_order_id),
+            signed_quantity=order.reserved_quantity * order.side.sign,
+            price=order.price,
+        )
+        for order in state.unsettled_orders
+    )
