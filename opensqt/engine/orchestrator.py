@@ -49,7 +49,6 @@ from opensqt.ports.spawn import SpawnError, SpawnPort
 from opensqt.ports.telemetry import LogPort
 
 SHUTDOWN_WAIT_MS: Final = 30_000
-STATUS_WAIT_MS: Final = 1_500
 LOOK_MS: Final = 1_000
 EXCHANGE_LOOK_MS: Final = 2_000
 WAIT_LOOK_MS: Final = 100
@@ -87,6 +86,8 @@ class OrchestratorSettings:
 
     wave_max: int
     """Processes started at the same time: the number of cores."""
+    status_wait_ms: int = 1_500
+    """How long a status answer waits for a process that may be hanging."""
     tender: TenderSettings = field(default_factory=TenderSettings)
 
 
@@ -162,7 +163,7 @@ class Orchestrator:
 
         row, decision = await self._change(unit, decide, dry_run=dry_run)
         created = isinstance(decision, Changed) and decision.created
-        return {**self._answer(row), "created": created}
+        return {**(await self._answer(row)), "created": created}
 
     async def remove_symbol(
         self, target: str, mode: str = "drain", *, wait_ms: int = 0, dry_run: bool = False
@@ -181,7 +182,7 @@ class Orchestrator:
             row = await self._registry.unit(unit) or row
         snapshot = self._view(unit).snapshot or {}
         return {
-            **self._answer(row),
+            **(await self._answer(row)),
             "done": row.is_removed,
             "position": snapshot.get("position"),
             "open_orders": 0 if row.is_removed else snapshot.get("open_orders"),
@@ -196,7 +197,7 @@ class Orchestrator:
             return decide_pause(row, unit=unit, mode=directive, now_ms=now_ms)
 
         row, _ = await self._change(unit, decide)
-        return self._answer(row)
+        return await self._answer(row)
 
     async def resume(self, target: str) -> Answer:
         """See ``ControlPort``."""
@@ -206,7 +207,7 @@ class Orchestrator:
             return decide_resume(row, unit=unit, now_ms=now_ms)
 
         row, _ = await self._change(unit, decide)
-        return self._answer(row)
+        return await self._answer(row)
 
     async def status(self, targets: tuple[str, ...] = ()) -> Answer:
         """See ``ControlPort``."""
@@ -260,6 +261,7 @@ class Orchestrator:
             clock=self._clock,
             log=self._log,
             cancel=cancel,
+            call_timeout_ms=self._settings.tender.call_timeout_ms,
             wait_ms=wait_ms or SHUTDOWN_WAIT_MS,
         )
         ends = await stand_down.run(last_seen)
@@ -381,6 +383,7 @@ class Orchestrator:
             except RegistryError as error:
                 raise ControlError(ControlCode.NOT_READY, str(error)) from error
             if is_stored:
+                self._keep_exchange(unit.account)
                 self._keep_unit(unit)
                 self._tenders[unit].wake()
                 return decision.record, decision
@@ -435,15 +438,15 @@ class Orchestrator:
         tender = self._tenders.get(unit)
         return UnitView() if tender is None else tender.view
 
-    def _answer(self, row: UnitRecord) -> Answer:
-        state = observed_phase(row, self._view(row.unit))
+    async def _answer(self, row: UnitRecord) -> Answer:
+        state = observed_phase(row, await self._fresh_view(row))
         return {"target": row.unit.text, "state": str(state)}
 
     async def _fresh_view(self, row: UnitRecord) -> UnitView:
         """Return the tender's view with an answer of this moment, if one comes in time."""
         view = self._view(row.unit)
         try:
-            async with asyncio.timeout(STATUS_WAIT_MS / 1_000):
+            async with asyncio.timeout(self._settings.status_wait_ms / 1_000):
                 snapshot = await self._spawn.unit_snapshot(row.unit)
         except (SpawnError, TimeoutError):
             snapshot = None
@@ -451,7 +454,7 @@ class Orchestrator:
 
     async def _exchange_answer(self, account: AccountName) -> Snapshot | None:
         try:
-            async with asyncio.timeout(STATUS_WAIT_MS / 1_000):
+            async with asyncio.timeout(self._settings.status_wait_ms / 1_000):
                 return await self._spawn.exchange_snapshot(account)
         except (SpawnError, TimeoutError):
             return None

@@ -20,9 +20,8 @@ from opensqt.ports.telemetry import LogPort
 
 ResultT = TypeVar("ResultT")
 LOOK_MS: Final = 150
-CALL_TIMEOUT_MS: Final = 5_000
-# Kept back for the exchange process when a unit does not obey.
-RESERVE_MS: Final = 6_000
+# Kept back for the exchange process when a unit does not obey; a third of a short wait.
+RESERVE_MS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,14 +38,23 @@ class StandDown:
     """Ends all units side by side; every step may be repeated."""
 
     def __init__(
-        self, *, spawn: SpawnPort, clock: ClockPort, log: LogPort, cancel: bool, wait_ms: int
+        self,
+        *,
+        spawn: SpawnPort,
+        clock: ClockPort,
+        log: LogPort,
+        cancel: bool,
+        call_timeout_ms: int,
+        wait_ms: int,
     ) -> None:
         """Count ``wait_ms`` from now; ``cancel`` False leaves our orders at the venue."""
         self._spawn = spawn
         self._clock = clock
         self._log = log
         self._cancel = cancel
+        self._call_timeout_ms = call_timeout_ms
         self._give_up_ms = clock.monotonic_ms() + wait_ms
+        self._obey_until_ms = self._give_up_ms - min(RESERVE_MS, wait_ms // 3)
 
     async def run(self, last_seen: Mapping[UnitId, Snapshot | None]) -> tuple[UnitEnd, ...]:
         """End every unit and return how each ended, in the order given."""
@@ -68,7 +76,7 @@ class StandDown:
     async def _hold(self, unit: UnitId) -> Snapshot | None:
         """Have the unit cancel its orders; return its last answer."""
         latest: Snapshot | None = None
-        while self._clock.monotonic_ms() < self._give_up_ms - RESERVE_MS:
+        while self._clock.monotonic_ms() < self._obey_until_ms:
             snapshot = await self._ask(lambda: self._spawn.unit_snapshot(unit))
             latest = snapshot or latest
             if snapshot is not None and snapshot.get("held") == Directive.CANCEL:
@@ -83,10 +91,11 @@ class StandDown:
     async def _stop(self, unit: UnitId) -> None:
         while True:
             running = await self._ask(self._spawn.running_units)
-            is_gone = running is not None and unit not in running
-            if is_gone or self._clock.monotonic_ms() >= self._give_up_ms:
+            if running is not None and unit not in running:
                 return
             await self._ask(lambda: self._spawn.stop_unit(unit))
+            if self._clock.monotonic_ms() >= self._give_up_ms:
+                return
             await self._clock.sleep_ms(LOOK_MS)
 
     async def _orders_left(self, unit: UnitId) -> tuple[str, ...] | None:
@@ -101,7 +110,7 @@ class StandDown:
 
     async def _ask(self, call: Callable[[], Awaitable[ResultT]]) -> ResultT | None:
         try:
-            async with asyncio.timeout(CALL_TIMEOUT_MS / 1_000):
+            async with asyncio.timeout(self._call_timeout_ms / 1_000):
                 return await call()
         except Exception as error:  # noqa: BLE001 - going down goes on whatever a call says
             self._log.warning("stand_down.call_failed", error=repr(error))
