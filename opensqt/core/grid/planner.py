@@ -85,7 +85,7 @@ def plan(state: SymbolState, config: GridConfig, *, now_ms: int) -> Plan:
     if config.mode is not GridMode.LONG:
         message = f"grid mode {config.mode} is not planned by this build"
         raise UnsupportedModeError(message)
-    halt = _halt(state)
+    halt = halt_of(state)
     if halt is not None:
         return _plan(_stop_cancels(state, now_ms), halt)
     desk = desk_of(state, config, now_ms=now_ms)
@@ -126,7 +126,7 @@ def _plan(intents: tuple[Intent, ...], idle: Idle, skipped: tuple[Skipped, ...] 
     return Plan(intents=intents, idle=Idle.NOT_IDLE if intents else idle, skipped=skipped)
 
 
-def _halt(state: SymbolState) -> Idle | None:
+def halt_of(state: SymbolState) -> Idle | None:
     """Return why no order may be placed whatever the market does, None when one may."""
     if state.quarantine:
         return Idle.QUARANTINED
