@@ -1,0 +1,1 @@
+"""Pure translations between venues' JSON and our messages, one module per dialect."""
