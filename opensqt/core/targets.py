@@ -1,93 +1,146 @@
-"""How people name trading units: ``[ACCOUNT/]SYMBOL[:perp|:spot][#INSTANCE]``."""
+"""Names of trading units as an operator types them: ``[ACCOUNT/]SYMBOL[:spot|:perp][#instance]``.
 
-from collections.abc import Iterable
+The short form is accepted while only one unit can be meant; otherwise the candidates are listed.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from opensqt.core.ids import (
-    MARKETS,
-    AccountName,
-    IdError,
-    InstanceName,
-    Symbol,
-    UnitId,
-    split_symbol,
+from opensqt.core.ids import MARKETS, AccountName, InstanceName, Symbol, UnitId
+
+NAME_FORM: Final = re.compile(r"[a-z][a-z0-9_]{0,19}")
+"""Accounts and instances: safe in paths, actor names and metric labels."""
+
+_FORM: Final = re.compile(
+    r"(?:(?P<account>[a-z][a-z0-9_]{0,19})/)?"
+    r"(?P<base>[A-Z0-9]{2,24})"
+    r"(?::(?P<market>[a-z]+))?"
+    r"(?:#(?P<instance>[a-z][a-z0-9_]{0,19}))?"
 )
+_PATH_PARTS: Final = 4
+_DEFAULT_INSTANCE: Final = InstanceName("grid")
 
-DEFAULT_MARKET: Final = "perp"
-DEFAULT_INSTANCE: Final = InstanceName("grid")
 
+class TargetError(ValueError):
+    """A target is malformed, unknown or ambiguous; ``fix`` says what to write instead."""
 
-class AmbiguousTargetError(IdError):
-    """Several units match; the message lists them."""
+    def __init__(self, message: str, *, fix: str) -> None:
+        """Keep the advice apart from the complaint."""
+        super().__init__(f"{message}; {fix}")
+        self.fix = fix
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A target as written; what was left out is None."""
+    """A target with the parts the operator left out being None."""
 
-    account: AccountName | None
+    account: str | None
     base: str
     market: str | None
-    instance: InstanceName | None
+    instance: str | None
 
-    def matches(self, unit: UnitId) -> bool:
-        """Tell whether the unit is one of those the target may mean."""
-        base, market = split_symbol(unit.symbol)
+    def covers(self, unit: UnitId) -> bool:
+        """Tell whether the operator can have meant this unit."""
+        base, _, market = unit.symbol.partition(":")
         return (
             base == self.base
-            and self.market in {None, market}
             and self.account in {None, unit.account}
+            and self.market in {None, market}
             and self.instance in {None, unit.instance}
-        )
-
-    def unit(self, *, account: AccountName) -> UnitId:
-        """Return the unit meant, with the defaults for what was left out."""
-        return UnitId(
-            account=self.account or account,
-            symbol=Symbol(f"{self.base}:{self.market or DEFAULT_MARKET}"),
-            instance=self.instance or DEFAULT_INSTANCE,
         )
 
 
 def parse_target(text: str) -> Target:
-    """Return the parts of a target; raise ``IdError`` when it has another form."""
-    head, _, instance = text.strip().partition("#")
-    account, slash, symbol = head.rpartition("/")
-    base, colon, market = symbol.partition(":")
-    base = base.upper()
-    is_wrong = (
-        not base.isalnum()
-        or not base.isascii()
-        or (bool(colon) and market not in MARKETS)
-        or (bool(slash) and not _is_name(account))
-        or ("#" in text and not _is_name(instance))
-    )
-    if is_wrong:
-        message = f"expected [ACCOUNT/]SYMBOL[:perp|:spot] such as BTCUSDT:perp, got {text!r}"
-        raise IdError(message)
+    """Return the parts of a target.
+
+    >>> parse_target("paper/BTCUSDT:perp").market
+    'perp'
+    """
+    match = _FORM.fullmatch(text)
+    if match is None:
+        account, slash, rest = text.rpartition("/")
+        base, colon, market = rest.partition(":")
+        upper = f"{account}{slash}{base.upper()}{colon}{market}"
+        message = f"expected [ACCOUNT/]SYMBOL[:spot|:perp][#INSTANCE], got {text!r}"
+        fix = f"did you mean {upper!r}?" if _FORM.fullmatch(upper) else "such as BTCUSDT:perp"
+        raise TargetError(message, fix=fix)
+    market = match["market"]
+    if market is not None and market not in MARKETS:
+        message = f"expected the market spot or perp, got {market!r} in {text!r}"
+        raise TargetError(message, fix="write :perp or :spot, or leave it out")
     return Target(
-        account=AccountName(account) if account else None,
-        base=base,
-        market=market or None,
-        instance=InstanceName(instance) if instance else None,
+        account=match["account"],
+        base=match["base"],
+        market=market,
+        instance=match["instance"],
     )
 
 
-def find_unit(target: Target, units: Iterable[UnitId]) -> UnitId | None:
-    """Return the one unit meant, or None; raise ``AmbiguousTargetError`` for several."""
-    found = sorted(unit for unit in units if target.matches(unit))
-    if len(found) > 1:
-        names = ", ".join(unit.text for unit in found)
-        message = f"several units match: {names}; name one of them in full"
-        raise AmbiguousTargetError(message)
-    return found[0] if found else None
+def resolve(text: str, units: Iterable[UnitId]) -> UnitId:
+    """Return the one existing unit that is meant; raise ``TargetError`` otherwise."""
+    target = parse_target(text)
+    known = sorted(units)
+    meant = [unit for unit in known if target.covers(unit)]
+    match meant:
+        case [unit]:
+            return unit
+        case []:
+            message = f"no unit {text!r} is registered"
+            raise TargetError(message, fix=_one_of(unit.text for unit in known))
+        case _:
+            message = f"{text!r} is ambiguous"
+            raise TargetError(message, fix=_one_of(map(_full, meant)))
+
+
+def _full(unit: UnitId) -> str:
+    return f"{unit.account}/{unit.symbol}#{unit.instance}"
+
+
+def complete(text: str, markets: Mapping[str, Sequence[str]]) -> UnitId:
+    """Return the unit a new target names; ``markets`` lists what each account can trade."""
+    target = parse_target(text)
+    if target.account is not None and target.account not in markets:
+        message = f"account {target.account!r} is not configured"
+        raise TargetError(message, fix=_one_of(markets))
+    accounts = [target.account] if target.account is not None else sorted(markets)
+    instance = InstanceName(target.instance or _DEFAULT_INSTANCE)
+    meant = [
+        UnitId(
+            account=AccountName(account),
+            symbol=Symbol(f"{target.base}:{market}"),
+            instance=instance,
+        )
+        for account in accounts
+        for market in markets[account]
+        if target.market in {None, market}
+    ]
+    match meant:
+        case [unit]:
+            return unit
+        case []:
+            message = f"no account trades what {text!r} names"
+            traded = (f"{name}: {', '.join(of)}" for name, of in sorted(markets.items()))
+            raise TargetError(message, fix=_one_of(traded))
+        case _:
+            message = f"{text!r} is ambiguous"
+            raise TargetError(message, fix=_one_of(unit.text for unit in meant))
+
+
+def _one_of(names: Iterable[str]) -> str:
+    known = [*names]
+    return f"one of: {', '.join(known)}" if known else "there is none"
 
 
 def unit_of_path(path: str) -> UnitId | None:
-    """Return the unit whose ``path`` this is, or None for any other name."""
+    """Return the unit whose ``path`` this is, or None for any other name.
+
+    >>> unit_of_path("paper-BTCUSDT-perp-grid").text
+    'paper/BTCUSDT:perp'
+    """
     parts = path.rsplit("-", 3)
-    if len(parts) != 4 or parts[2] not in MARKETS:  # noqa: PLR2004 - account, base, market, instance
+    if len(parts) != _PATH_PARTS or parts[2] not in MARKETS:
         return None
     account, base, market, instance = parts
     return UnitId(
@@ -95,7 +148,3 @@ def unit_of_path(path: str) -> UnitId | None:
         symbol=Symbol(f"{base}:{market}"),
         instance=InstanceName(instance),
     )
-
-
-def _is_name(text: str) -> bool:
-    return bool(text) and text.isascii() and all(c.isalnum() or c in "_." for c in text)

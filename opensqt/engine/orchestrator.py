@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from opensqt.core.facts import Directive
-from opensqt.core.ids import AccountName, IdError, UnitId, UnixMs
+from opensqt.core.ids import AccountName, UnitId, UnixMs
 from opensqt.core.registry import UnitRecord
 from opensqt.core.registry_rules import (
     Changed,
@@ -24,7 +24,7 @@ from opensqt.core.registry_rules import (
     decide_remove,
     decide_resume,
 )
-from opensqt.core.targets import find_unit, parse_target
+from opensqt.core.targets import TargetError, parse_target, resolve
 from opensqt.engine.stand_down import StandDown, UnitEnd, positions
 from opensqt.engine.status_report import (
     Deployment,
@@ -152,16 +152,15 @@ class Orchestrator:
         self, target: str, config: Mapping[str, object] | None = None, *, dry_run: bool = False
     ) -> Answer:
         """See ``ControlPort``."""
-        unit = self._unit_to_add(target)
         try:
-            config_text = self._catalog.unit_config(unit, config)
+            plan = self._catalog.plan(target, config)
         except CatalogError as error:
             raise ControlError(ControlCode.INVALID, str(error)) from error
 
         def decide(row: UnitRecord | None, now_ms: UnixMs) -> Decision:
-            return decide_add(row, unit=unit, config_text=config_text, now_ms=now_ms)
+            return decide_add(row, unit=plan.unit, config_text=plan.config_text, now_ms=now_ms)
 
-        row, decision = await self._change(unit, decide, dry_run=dry_run)
+        row, decision = await self._change(plan.unit, decide, dry_run=dry_run)
         created = isinstance(decision, Changed) and decision.created
         return {**(await self._answer(row)), "created": created}
 
@@ -406,31 +405,16 @@ class Orchestrator:
     async def _unit(self, text: str) -> UnitId:
         """Return the registered unit a target names; removed ones only when no other fits."""
         rows = await self._rows()
+        present = [row.unit for row in rows if not row.is_removed]
         try:
             target = parse_target(text)
-            found = find_unit(target, (row.unit for row in rows if not row.is_removed))
-            found = found or find_unit(target, (row.unit for row in rows))
-        except IdError as error:
+            is_gone = not any(target.covers(unit) for unit in present)
+            candidates = [row.unit for row in rows] if is_gone else present
+            if not any(target.covers(unit) for unit in candidates):
+                raise ControlError(ControlCode.NOT_FOUND, f"{text} is not registered")
+            return resolve(text, candidates)
+        except TargetError as error:
             raise ControlError(ControlCode.INVALID, str(error)) from error
-        if found is None:
-            raise ControlError(ControlCode.NOT_FOUND, f"{text} is not registered")
-        return found
-
-    def _unit_to_add(self, text: str) -> UnitId:
-        accounts = self._catalog.accounts
-        known = ", ".join(accounts)
-        try:
-            target = parse_target(text)
-        except IdError as error:
-            raise ControlError(ControlCode.INVALID, str(error)) from error
-        if target.account is None and len(accounts) != 1:
-            message = f"name the account of {text!r}: one of {known}"
-            raise ControlError(ControlCode.INVALID, message)
-        unit = target.unit(account=accounts[0] if target.account is None else target.account)
-        if unit.account not in accounts:
-            message = f"expected an account of {known}, got {unit.account!r}"
-            raise ControlError(ControlCode.INVALID, message)
-        return unit
 
     # --------------------------------------------------------------------------- looking
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from opensqt.core.ids import AccountName, UnitId
+from opensqt.core.ids import UnitId
 
 
 class CatalogError(Exception):
@@ -13,7 +13,7 @@ class CatalogError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitPlan:
-    """A unit the configuration file lists."""
+    """A unit with its configuration."""
 
     unit: UnitId
     config_text: str
@@ -32,12 +32,11 @@ class CatalogPort(Protocol):
         """Return the zone in which times are shown to people."""
 
     @property
-    def accounts(self) -> tuple[AccountName, ...]:
-        """Return all configured accounts, the default one first."""
-
-    @property
     def plans(self) -> tuple[UnitPlan, ...]:
         """Return the units that shall run unless the registry says otherwise."""
 
-    def unit_config(self, unit: UnitId, overrides: Mapping[str, object] | None) -> str:
-        """Return the canonical configuration of a unit; raise ``CatalogError``."""
+    def plan(self, target: str, overrides: Mapping[str, object] | None) -> UnitPlan:
+        """Return the unit a target names, configured by the file and the given settings on top.
+
+        Raise ``CatalogError``, also for a target that is malformed, ambiguous or not tradable.
+        """

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from opensqt.core.facts import Directive
 from opensqt.core.ids import AccountName, ClientOrderId, UnitId, UnixMs
 from opensqt.core.registry import Desire, UnitPhase
+from opensqt.core.targets import TargetError, complete
 from opensqt.engine.orchestrator import (
     Orchestrator,
     OrchestratorPorts,
@@ -186,12 +187,15 @@ class Catalog:
     plans: tuple[UnitPlan, ...] = ()
     mode: str = "paper"
     timezone: str = "UTC"
-    accounts: tuple[AccountName, ...] = (AccountName("paper"),)
 
-    def unit_config(self, unit: UnitId, overrides: Mapping[str, object] | None) -> str:
+    def plan(self, target: str, overrides: Mapping[str, object] | None) -> UnitPlan:
         if overrides and "interval" not in overrides:
             raise CatalogError("expected interval")
-        return str(sorted((overrides or {}).items()))
+        try:
+            unit = complete(target, {"paper": ("perp",)})
+        except TargetError as error:
+            raise CatalogError(str(error)) from error
+        return UnitPlan(unit=unit, config_text=str(sorted((overrides or {}).items())))
 
 
 @dataclass

@@ -59,7 +59,7 @@ async def refusal(call: Awaitable[object]) -> ControlError:
 async def test_an_added_symbol_gets_its_exchange_and_its_process(
     scene: Scene, orchestrator: Orchestrator
 ) -> None:
-    answer = await orchestrator.add_symbol("btcusdt")
+    answer = await orchestrator.add_symbol("BTCUSDT")
 
     assert answer == {"target": "paper/BTCUSDT:perp", "state": "starting", "created": True}
     await reaches(orchestrator, "quoting")
