@@ -25,11 +25,16 @@ from opensqt.config.expand import expand
 from opensqt.config.files import read_file
 from opensqt.config.problems import ConfigError, Problem, Where, quoted
 from opensqt.config.schema import check
-from opensqt.config.settings import ENVIRONMENT_PREFIX, NESTING, Settings
+from opensqt.config.settings import (
+    ENVIRONMENT_PREFIX,
+    MARKETS_OF_VENUE,
+    NESTING,
+    Settings,
+)
 from opensqt.config.symbols import Merged, merge_symbols
 from opensqt.config.target import NAME_FORM
 from opensqt.config.tree import Branch, Fraction, Leaf, Node, read_tree, resolve_plain
-from opensqt.config.units import check_limits, markets_of, unit_config
+from opensqt.config.units import judge, unit_config
 from opensqt.core.ids import AccountName
 
 DATA_DIR_VARIABLE: Final = "OPENSQT_DATA_DIR"
@@ -76,9 +81,9 @@ def _read(path: Path, environment: Mapping[str, str]) -> _Result:
     problems += wrong
     if isinstance(settings, Settings):
         problems += _judged(settings, filled)
-        problems += merged.name_units(markets_of(_accounts(settings)))
+    problems += merged.name_units(markets) if (markets := _markets(filled)) else []
     if isinstance(settings, Settings) and not problems:
-        problems += _over_limits(settings, merged)
+        problems += _untradable(settings, merged)
     if problems or not isinstance(settings, Settings):
         raise ConfigError(_first_per_place(problems))
     return _Result(settings=settings, deployment=_deployment(settings, merged, path))
@@ -166,10 +171,11 @@ def _is_zone(name: str) -> bool:
     return True
 
 
-def _over_limits(settings: Settings, merged: Merged) -> Iterable[Problem]:
-    for unit, unit_settings, tree in merged.units:
-        config = unit_config(unit_settings, capital=settings.accounts[unit.account].capital)
-        yield from check_limits(config, tree)
+def _untradable(settings: Settings, merged: Merged) -> Iterable[Problem]:
+    for unit, chosen, tree in merged.units:
+        account = settings.accounts[unit.account]
+        config = unit_config(chosen, capital=account.capital)
+        yield from judge(unit, config, venue=account.venue, root=tree)
 
 
 def _first_per_place(problems: Iterable[Problem]) -> list[Problem]:
@@ -178,6 +184,20 @@ def _first_per_place(problems: Iterable[Problem]) -> list[Problem]:
     for problem in problems:
         seen.setdefault((problem.where, problem.key), problem)
     return list(seen.values())
+
+
+def _markets(root: Branch) -> dict[str, tuple[str, ...]]:
+    # Read from the tree, so that targets are judged even when something else is wrong. One
+    # unknown venue leaves open what could be meant; then nothing is said about targets.
+    accounts = root.children.get("accounts")
+    markets = {}
+    for name, account in accounts.children.items() if isinstance(accounts, Branch) else ():
+        venue = account.children.get("venue") if isinstance(account, Branch) else None
+        known = MARKETS_OF_VENUE.get(str(venue.value)) if isinstance(venue, Leaf) else None
+        if known is None:
+            return {}
+        markets[name] = known
+    return markets
 
 
 def _accounts(settings: Settings) -> tuple[AccountConfig, ...]:

@@ -63,8 +63,9 @@ def listing(names: Iterable[str]) -> str:
 
 def closest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name an operator most likely meant, or None."""
-    matches = difflib.get_close_matches(name.lower(), [*known], n=1, cutoff=0.6)
-    return matches[0] if matches else None
+    spellings = {candidate.lower(): candidate for candidate in known}
+    matches = difflib.get_close_matches(name.lower(), spellings, n=1, cutoff=0.6)
+    return spellings[matches[0]] if matches else None
 
 
 def did_you_mean(name: str, known: Iterable[str], *, otherwise: str) -> str:

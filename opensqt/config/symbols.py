@@ -7,7 +7,7 @@ from typing import Final
 
 from opensqt.config.expand import expand
 from opensqt.config.files import read_file
-from opensqt.config.problems import ConfigError, Problem, did_you_mean, quoted
+from opensqt.config.problems import ConfigError, Problem, quoted
 from opensqt.config.schema import check
 from opensqt.config.settings import UnitSettings
 from opensqt.config.target import TargetError, complete, parse_target
@@ -22,7 +22,8 @@ _FIX: Final = 'write "BTCUSDT:perp", or target: and settings below it'
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Entry:
     target: Leaf
-    settings: UnitSettings
+    settings: UnitSettings | None
+    """None when something is wrong with them."""
     tree: Branch
 
 
@@ -55,7 +56,8 @@ class Merged:
                 )
                 continue
             first[unit] = entry.target
-            self.units.append((unit, entry.settings, entry.tree))
+            if entry.settings is not None:
+                self.units.append((unit, entry.settings, entry.tree))
 
 
 def merge_symbols(
@@ -106,7 +108,8 @@ def _entry(
             target, own = leaf, node
         case _:
             return None, [_no_target(node)]
-    problems = _bad_target(target)
+    if problems := _bad_target(target):
+        target = Leaf(value=None, where=target.where, key=target.key)
     template: Branch | None = None
     if "template" in own.children:
         template, found = _template(own.children["template"], path, environment)
@@ -116,10 +119,9 @@ def _entry(
     children |= {name: child for name, child in own.children.items() if name not in _ENTRY_KEYS}
     tree = Branch(children=children, where=own.where, key=own.key)
     settings, found = check(UnitSettings, tree)
-    problems += found
-    if problems or not isinstance(settings, UnitSettings):
-        return None, problems
-    return _Entry(target=target, settings=settings, tree=tree), []
+    chosen = settings if isinstance(settings, UnitSettings) else None
+    entry = _Entry(target=target, settings=chosen, tree=tree) if target.value else None
+    return entry, problems + found
 
 
 def _template(
@@ -165,7 +167,7 @@ def _target_problem(target: Leaf, error: TargetError) -> Problem:
         key=target.key,
         got=quoted(text),
         expected=_TARGET,
-        fix=did_you_mean(text, error.candidates, otherwise=str(error)),
+        fix=error.fix,
     )
 
 

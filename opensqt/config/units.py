@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Final
 
 from opensqt.config.deployment import AccountConfig, Deployment
-from opensqt.config.problems import ConfigError, Problem, Where, did_you_mean
+from opensqt.config.problems import ConfigError, Problem, Where, did_you_mean, listing
 from opensqt.config.schema import check
 from opensqt.config.settings import MARKETS_OF_VENUE, UnitSettings
 from opensqt.config.target import TargetError, complete
@@ -23,6 +23,7 @@ from opensqt.core.instrument import Instrument
 from opensqt.core.money import is_multiple, to_text
 from opensqt.core.risk.limits import Limits
 from opensqt.core.unit_config import UnitConfig
+from opensqt.market.instruments import INSTRUMENTS, PROFILES
 
 _HERE: Final = Where(source="configuration")
 _PERCENT: Final = Decimal(100)
@@ -107,14 +108,34 @@ def build_unit(
     if not isinstance(settings, UnitSettings):
         raise ConfigError(problems)
     config = unit_config(settings, capital=account.capital)
-    found = check_limits(config, root)
+    found = judge(unit, config, venue=account.venue, root=root)
     if found:
         raise ConfigError(found)
     return unit, config
 
 
-def check_limits(config: UnitConfig, root: Branch) -> list[Problem]:
-    """Return what the limits would never let pass, whatever the instrument."""
+def judge(unit: UnitId, config: UnitConfig, *, venue: str, root: Branch) -> list[Problem]:
+    """Return everything that would keep the unit from ever trading, as far as known offline."""
+    found = _limit_problems(config, root)
+    if venue != "paper":
+        return found
+    instrument = INSTRUMENTS.get(unit.symbol)
+    if instrument is None:
+        known = [*INSTRUMENTS]
+        return [
+            Problem(
+                where=root.where,
+                key=root.key,
+                got=str(unit.symbol),
+                expected=f"a symbol of the paper venue: {listing(known)}",
+                fix=did_you_mean(unit.symbol, known, otherwise="use one of these"),
+            )
+        ]
+    price = PROFILES[unit.symbol].price
+    return found + check_unit(config, instrument, price=price, root=root)
+
+
+def _limit_problems(config: UnitConfig, root: Branch) -> list[Problem]:
     grid = config.grid
     limits = Limits.from_capital(config.capital, venue_orders_open_max=10**6)
     if grid.order_quantity_unit is not QuantityUnit.QUOTE:
@@ -232,7 +253,7 @@ def _target_problem(target: str, where: Where, error: TargetError) -> Problem:
         key="",
         got=repr(target),
         expected="[ACCOUNT/]SYMBOL[:spot|:perp][#INSTANCE]",
-        fix=did_you_mean(target, error.candidates, otherwise=str(error)),
+        fix=error.fix,
     )
 
 
