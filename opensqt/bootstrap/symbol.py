@@ -1,1 +1,205 @@
-"""Composition root of one symbol process; imports no more than that process needs."""
+"""Composition root of one symbol process; imports no more than that process needs.
+
+``SymbolProcess`` keeps one engine running: it takes a new epoch, opens the journal, follows the
+registry row, and begins anew with back-off when the engine fails. It ends for good only when a
+newer process has taken the unit over, or when the unit is not registered (any more).
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from opensqt.bootstrap.runtime import Runtime, build_text, fresh_bytes, link_name
+from opensqt.bootstrap.unit_status import UnitStatus, unit_status
+from opensqt.core import codec
+from opensqt.core.facts import ConfigApplied, Directive, DirectiveGiven
+from opensqt.core.ids import UnitId
+from opensqt.core.registry import UnitRecord
+from opensqt.core.unit_config import UnitConfig
+from opensqt.engine.decider import Identity
+from opensqt.engine.symbol_engine import StaleProcessError, SymbolEngine
+from opensqt.engine.workflow import DirectWorkflows
+from opensqt.rpc.endpoint import UnixLocator
+from opensqt.rpc.link_client import GrpcLink
+from opensqt.storage.control import SqlControlStore, open_control
+from opensqt.storage.journal import open_journal
+from opensqt.system import log, process
+from opensqt.system.clock import SystemClock
+
+RESTART_FIRST_MS: Final = 500
+RESTART_MAX_MS: Final = 8_000
+MEMORY_EVERY_MS: Final = 10_000
+_MEBIBYTE: Final = 1 << 20
+
+
+class UnitGoneError(Exception):
+    """The registry has no row for this unit, or its removal has completed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Incarnation:
+    engine: SymbolEngine
+    epoch: int
+
+
+class SymbolProcess:
+    """One unit's process. ``start`` once; ``snapshot`` at any time, from any thread."""
+
+    def __init__(self, unit: UnitId, runtime: Runtime, *, ended: Callable[[str], None]) -> None:
+        """Keep the configuration only. ``ended`` is told why when the process must end for good."""
+        self._unit = unit
+        self._runtime = runtime
+        self._ended = ended
+        self._clock = SystemClock()
+        self._log = log.get("opensqt.symbol", unit=unit.text)
+        self._registry: SqlControlStore | None = None
+        self._row: UnitRecord | None = None
+        self._applied_revision = 0
+        self._held: Directive | None = None
+        self._incarnation: _Incarnation | None = None
+        self._problem = ""
+        self._memory_mb: int | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def state(self) -> str:
+        """Return the phase of the unit in one word."""
+        return str(self.snapshot()["state"])
+
+    async def start(self) -> None:
+        """Open the control store and begin; raise ``RegistryError`` when it cannot be opened.
+
+        Everything later is retried in the background.
+        """
+        self._registry = await asyncio.to_thread(
+            open_control,
+            self._runtime.location,
+            writer=f"symbol {self._unit.text}",
+            random_bytes=fresh_bytes(),
+        )
+        self._tasks = [
+            asyncio.create_task(self._keep_running(self._registry), name="symbol.run"),
+            asyncio.create_task(self._watch_memory(), name="symbol.memory"),
+        ]
+
+    async def stop(self) -> None:
+        """Stop deciding at once; orders at the venue stay as they are."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def tell(self, revision: int) -> None:
+        """Read the registry row again unless that revision is known already."""
+        if self._registry is None or (self._row is not None and self._row.revision >= revision):
+            return
+        row = await self._registry.unit(self._unit)
+        if row is not None and (self._row is None or row.revision > self._row.revision):
+            self._follow(row)
+
+    def hold(self, directive: Directive) -> None:
+        """Follow ``directive`` instead of the row until this process ends."""
+        if self._held is directive:
+            return
+        self._held = directive
+        if self._incarnation is not None:
+            self._direct(self._incarnation.engine, directive, reason="held")
+
+    def snapshot(self) -> dict[str, object]:
+        """Return the status of the unit as ``SpawnPort.unit_snapshot`` describes it."""
+        incarnation = self._incarnation
+        row = self._row
+        status = UnitStatus(
+            pid=os.getpid(),
+            epoch=0 if incarnation is None else incarnation.epoch,
+            row=row,
+            held=self._held,
+            problem=self._problem,
+            memory_mb=self._memory_mb,
+        )
+        engine = None if incarnation is None else incarnation.engine
+        return unit_status(status, engine, now_ms=self._clock.now_ms())
+
+    # -- inside
+
+    async def _keep_running(self, registry: SqlControlStore) -> None:
+        pause_ms = RESTART_FIRST_MS
+        while True:
+            try:
+                await self._run_once(registry)
+            except (StaleProcessError, UnitGoneError) as error:
+                self._log.warning("symbol.ended", reason=str(error))
+                self._ended(str(error))
+                return
+            except Exception as error:  # noqa: BLE001 - the outermost loop of the process
+                self._problem = f"{type(error).__name__}: {error}"
+                self._log.exception("symbol.failed", retry_ms=pause_ms)
+            finally:
+                self._incarnation = None
+            await self._clock.sleep_ms(pause_ms)
+            pause_ms = min(pause_ms * 2, RESTART_MAX_MS)
+
+    async def _run_once(self, registry: SqlControlStore) -> None:
+        row = await registry.unit(self._unit)
+        if row is None or row.is_removed:
+            raise UnitGoneError(f"{self._unit.text} is not registered")
+        epoch = await registry.next_symbol_epoch(self._unit)
+        journal = await asyncio.to_thread(open_journal, self._runtime.location, self._unit)
+        engine = SymbolEngine(
+            Identity(
+                unit=self._unit,
+                deployment=await registry.deployment(),
+                epoch=epoch,
+                build=build_text(),
+                host=socket.gethostname(),
+                pid=os.getpid(),
+            ),
+            codec.decode(row.config_text, UnitConfig),
+            config_version=row.config_version,
+            journal=journal,
+            link=GrpcLink(
+                UnixLocator(self._runtime.open_run_dir().path, link_name(self._unit.account))
+            ),
+            workflows=DirectWorkflows(),
+            clock=self._clock,
+            log=self._log.bind(epoch=epoch),
+        )
+        self._row = None
+        self._incarnation = _Incarnation(engine=engine, epoch=epoch)
+        self._follow(row)
+        try:
+            await engine.run()
+        finally:
+            journal.close()
+
+    def _follow(self, row: UnitRecord) -> None:
+        """Hand what the row says to the engine; its mailbox keeps the order."""
+        before, self._row = self._row, row
+        if self._incarnation is None:
+            return
+        engine = self._incarnation.engine
+        if before is not None and before.config_version != row.config_version:
+            engine.tell(
+                ConfigApplied(
+                    version=row.config_version, text=row.config_text, at_ms=self._clock.now_ms()
+                )
+            )
+        if self._held is None:
+            self._direct(engine, row.directive, reason=row.reason)
+        else:
+            self._direct(engine, self._held, reason="held")
+
+    def _direct(self, engine: SymbolEngine, directive: Directive, *, reason: str) -> None:
+        engine.tell(
+            DirectiveGiven(
+                directive=directive, by="operator", reason=reason, at_ms=self._clock.now_ms()
+            )
+        )
+
+    async def _watch_memory(self) -> None:
+        while True:
+            size = process.private_bytes(os.getpid())
+            self._memory_mb = None if size is None else size // _MEBIBYTE
+            await self._clock.sleep_ms(MEMORY_EVERY_MS)

@@ -1,0 +1,57 @@
+"""Where a deployment keeps its state and its sockets: the same answer in each of its processes."""
+
+import secrets
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+from opensqt.core.ids import AccountName
+from opensqt.storage.location import Location
+from opensqt.system.rundir import RunDir
+
+CONTROL_ENDPOINT: Final = "control"
+"""Name under which the orchestrator's process serves the ControlService."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """Handed to every process; nothing is read from the environment of the process itself."""
+
+    data_dir: str
+    """Absolute."""
+    run_root: str = ""
+    """``XDG_RUNTIME_DIR`` of the operator, from which the run directory is derived."""
+    store: str = ""
+    """Address of the PostgreSQL server; empty = files in the data directory."""
+    log_level: str = "info"
+
+    @property
+    def location(self) -> Location:
+        """Return where registry and journals lie."""
+        return self.store or Path(self.data_dir)
+
+    def open_run_dir(self) -> RunDir:
+        """Return the run directory, made if it is missing."""
+        environ = {"XDG_RUNTIME_DIR": self.run_root} if self.run_root else {}
+        return RunDir(Path(self.data_dir), environ)
+
+
+def link_name(account: AccountName) -> str:
+    """Return the name under which an exchange process serves its managers."""
+    return f"link-{account}"
+
+
+def connector_name(account: AccountName) -> str:
+    """Return the name under which a connector serves an account."""
+    return f"connector-{account}"
+
+
+def build_text() -> str:
+    """Return the version of this build, for journals and handshakes."""
+    return f"opensqt {metadata.version('opensqt')}"
+
+
+def fresh_bytes() -> bytes:
+    """Return random bytes for a deployment tag; used only when a control store is created."""
+    return secrets.token_bytes(8)
