@@ -36,7 +36,8 @@ def generate(into: Path) -> None:
         f"--python_out={into}",
         f"--pyi_out={into}",
         f"--grpc_python_out={into}",
-        f"--mypy_grpc_out={into}",
+        # Servers here serve what they need and leave the rest to answer UNIMPLEMENTED.
+        f"--mypy_grpc_out=only_async,generate_concrete_servicer_stubs:{into}",
         *(
             str(path.relative_to(SOURCES))
             for path in sorted((SOURCES / "opensqt").rglob("*.proto"))

@@ -10,22 +10,7 @@ answers without a field of their own travel in `extra`, each as JSON text.
 from collections import abc as _abc
 from grpc import aio as _aio
 from opensqt.market_maker.v1 import control_pb2 as _control_pb2
-import abc as _abc_1
-import grpc as _grpc
-import sys
-import typing as _typing
 
-if sys.version_info >= (3, 11):
-    from typing import Self as _Self
-else:
-    from typing_extensions import Self as _Self
-
-_T = _typing.TypeVar("_T")
-
-class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
-
-class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
-    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -33,126 +18,90 @@ GRPC_VERSION: str
 class ControlServiceStub:
     """Served by the orchestrator's process."""
 
-    @_typing.overload
-    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
-    @_typing.overload
-    def __new__(cls, channel: _aio.Channel) -> ControlServiceAsyncStub: ...
-    AddSymbol: _grpc.UnaryUnaryMultiCallable[_control_pb2.AddSymbolRequest, _control_pb2.AddSymbolResponse]
-    """Register a symbol and start it. Adding a running symbol with the same configuration changes nothing."""
-    RemoveSymbol: _grpc.UnaryUnaryMultiCallable[_control_pb2.RemoveSymbolRequest, _control_pb2.RemoveSymbolResponse]
-    """Stop a symbol and forget it."""
-    Pause: _grpc.UnaryUnaryMultiCallable[_control_pb2.PauseRequest, _control_pb2.PauseResponse]
-    """Stop quoting, keep the symbol."""
-    Resume: _grpc.UnaryUnaryMultiCallable[_control_pb2.ResumeRequest, _control_pb2.ResumeResponse]
-    """Quote again."""
-    Status: _grpc.UnaryUnaryMultiCallable[_control_pb2.StatusRequest, _control_pb2.StatusResponse]
-    """Everything `status --json` prints."""
-    ListSymbols: _grpc.UnaryUnaryMultiCallable[_control_pb2.ListSymbolsRequest, _control_pb2.ListSymbolsResponse]
-    """Registered symbols."""
-    Shutdown: _grpc.UnaryUnaryMultiCallable[_control_pb2.ShutdownRequest, _control_pb2.ShutdownResponse]
-    """Gate shut, our orders canceled, empty open list verified; positions kept and reported."""
-    Kill: _grpc.UnaryUnaryMultiCallable[_control_pb2.KillRequest, _control_pb2.KillResponse]
-    """Stop trading, durably, until released."""
-    Release: _grpc.UnaryUnaryMultiCallable[_control_pb2.ReleaseRequest, _control_pb2.ReleaseResponse]
-    """End a kill."""
-
-@_typing.type_check_only
-class ControlServiceAsyncStub(ControlServiceStub):
-    """Served by the orchestrator's process."""
-
     def __init__(self, channel: _aio.Channel) -> None: ...
-    AddSymbol: _aio.UnaryUnaryMultiCallable[_control_pb2.AddSymbolRequest, _control_pb2.AddSymbolResponse]  # type: ignore[assignment]
+    AddSymbol: _aio.UnaryUnaryMultiCallable[_control_pb2.AddSymbolRequest, _control_pb2.AddSymbolResponse]
     """Register a symbol and start it. Adding a running symbol with the same configuration changes nothing."""
-    RemoveSymbol: _aio.UnaryUnaryMultiCallable[_control_pb2.RemoveSymbolRequest, _control_pb2.RemoveSymbolResponse]  # type: ignore[assignment]
+    RemoveSymbol: _aio.UnaryUnaryMultiCallable[_control_pb2.RemoveSymbolRequest, _control_pb2.RemoveSymbolResponse]
     """Stop a symbol and forget it."""
-    Pause: _aio.UnaryUnaryMultiCallable[_control_pb2.PauseRequest, _control_pb2.PauseResponse]  # type: ignore[assignment]
+    Pause: _aio.UnaryUnaryMultiCallable[_control_pb2.PauseRequest, _control_pb2.PauseResponse]
     """Stop quoting, keep the symbol."""
-    Resume: _aio.UnaryUnaryMultiCallable[_control_pb2.ResumeRequest, _control_pb2.ResumeResponse]  # type: ignore[assignment]
+    Resume: _aio.UnaryUnaryMultiCallable[_control_pb2.ResumeRequest, _control_pb2.ResumeResponse]
     """Quote again."""
-    Status: _aio.UnaryUnaryMultiCallable[_control_pb2.StatusRequest, _control_pb2.StatusResponse]  # type: ignore[assignment]
+    Status: _aio.UnaryUnaryMultiCallable[_control_pb2.StatusRequest, _control_pb2.StatusResponse]
     """Everything `status --json` prints."""
-    ListSymbols: _aio.UnaryUnaryMultiCallable[_control_pb2.ListSymbolsRequest, _control_pb2.ListSymbolsResponse]  # type: ignore[assignment]
+    ListSymbols: _aio.UnaryUnaryMultiCallable[_control_pb2.ListSymbolsRequest, _control_pb2.ListSymbolsResponse]
     """Registered symbols."""
-    Shutdown: _aio.UnaryUnaryMultiCallable[_control_pb2.ShutdownRequest, _control_pb2.ShutdownResponse]  # type: ignore[assignment]
+    Shutdown: _aio.UnaryUnaryMultiCallable[_control_pb2.ShutdownRequest, _control_pb2.ShutdownResponse]
     """Gate shut, our orders canceled, empty open list verified; positions kept and reported."""
-    Kill: _aio.UnaryUnaryMultiCallable[_control_pb2.KillRequest, _control_pb2.KillResponse]  # type: ignore[assignment]
+    Kill: _aio.UnaryUnaryMultiCallable[_control_pb2.KillRequest, _control_pb2.KillResponse]
     """Stop trading, durably, until released."""
-    Release: _aio.UnaryUnaryMultiCallable[_control_pb2.ReleaseRequest, _control_pb2.ReleaseResponse]  # type: ignore[assignment]
+    Release: _aio.UnaryUnaryMultiCallable[_control_pb2.ReleaseRequest, _control_pb2.ReleaseResponse]
     """End a kill."""
 
-class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
+class ControlServiceServicer:
     """Served by the orchestrator's process."""
 
-    @_abc_1.abstractmethod
     def AddSymbol(
         self,
         request: _control_pb2.AddSymbolRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_control_pb2.AddSymbolResponse, _abc.Awaitable[_control_pb2.AddSymbolResponse]]:
+        context: _aio.ServicerContext[_control_pb2.AddSymbolRequest, _abc.Awaitable[_control_pb2.AddSymbolResponse]],
+    ) -> _abc.Awaitable[_control_pb2.AddSymbolResponse]:
         """Register a symbol and start it. Adding a running symbol with the same configuration changes nothing."""
 
-    @_abc_1.abstractmethod
     def RemoveSymbol(
         self,
         request: _control_pb2.RemoveSymbolRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_control_pb2.RemoveSymbolResponse, _abc.Awaitable[_control_pb2.RemoveSymbolResponse]]:
+        context: _aio.ServicerContext[_control_pb2.RemoveSymbolRequest, _abc.Awaitable[_control_pb2.RemoveSymbolResponse]],
+    ) -> _abc.Awaitable[_control_pb2.RemoveSymbolResponse]:
         """Stop a symbol and forget it."""
 
-    @_abc_1.abstractmethod
     def Pause(
         self,
         request: _control_pb2.PauseRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_control_pb2.PauseResponse, _abc.Awaitable[_control_pb2.PauseResponse]]:
+        context: _aio.ServicerContext[_control_pb2.PauseRequest, _abc.Awaitable[_control_pb2.PauseResponse]],
+    ) -> _abc.Awaitable[_control_pb2.PauseResponse]:
         """Stop quoting, keep the symbol."""
 
-    @_abc_1.abstractmethod
     def Resume(
         self,
         request: _control_pb2.ResumeRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_control_pb2.ResumeResponse, _abc.Awaitable[_control_pb2.ResumeResponse]]:
+        context: _aio.ServicerContext[_control_pb2.ResumeRequest, _abc.Awaitable[_control_pb2.ResumeResponse]],
+    ) -> _abc.Awaitable[_control_pb2.ResumeResponse]:
         """Quote again."""
 
-    @_abc_1.abstractmethod
     def Status(
         self,
         request: _control_pb2.StatusRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_control_pb2.StatusResponse, _abc.Awaitable[_control_pb2.StatusResponse]]:
+        context: _aio.ServicerContext[_control_pb2.StatusRequest, _abc.Awaitable[_control_pb2.StatusResponse]],
+    ) -> _abc.Awaitable[_control_pb2.StatusResponse]:
         """Everything `status --json` prints."""
 
-    @_abc_1.abstractmethod
     def ListSymbols(
         self,
         request: _control_pb2.ListSymbolsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_control_pb2.ListSymbolsResponse, _abc.Awaitable[_control_pb2.ListSymbolsResponse]]:
+        context: _aio.ServicerContext[_control_pb2.ListSymbolsRequest, _abc.Awaitable[_control_pb2.ListSymbolsResponse]],
+    ) -> _abc.Awaitable[_control_pb2.ListSymbolsResponse]:
         """Registered symbols."""
 
-    @_abc_1.abstractmethod
     def Shutdown(
         self,
         request: _control_pb2.ShutdownRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_control_pb2.ShutdownResponse, _abc.Awaitable[_control_pb2.ShutdownResponse]]:
+        context: _aio.ServicerContext[_control_pb2.ShutdownRequest, _abc.Awaitable[_control_pb2.ShutdownResponse]],
+    ) -> _abc.Awaitable[_control_pb2.ShutdownResponse]:
         """Gate shut, our orders canceled, empty open list verified; positions kept and reported."""
 
-    @_abc_1.abstractmethod
     def Kill(
         self,
         request: _control_pb2.KillRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_control_pb2.KillResponse, _abc.Awaitable[_control_pb2.KillResponse]]:
+        context: _aio.ServicerContext[_control_pb2.KillRequest, _abc.Awaitable[_control_pb2.KillResponse]],
+    ) -> _abc.Awaitable[_control_pb2.KillResponse]:
         """Stop trading, durably, until released."""
 
-    @_abc_1.abstractmethod
     def Release(
         self,
         request: _control_pb2.ReleaseRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_control_pb2.ReleaseResponse, _abc.Awaitable[_control_pb2.ReleaseResponse]]:
+        context: _aio.ServicerContext[_control_pb2.ReleaseRequest, _abc.Awaitable[_control_pb2.ReleaseResponse]],
+    ) -> _abc.Awaitable[_control_pb2.ReleaseResponse]:
         """End a kill."""
 
-def add_ControlServiceServicer_to_server(servicer: ControlServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+def add_ControlServiceServicer_to_server(servicer: ControlServiceServicer, server: _aio.Server) -> None: ...

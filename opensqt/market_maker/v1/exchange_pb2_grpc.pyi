@@ -8,22 +8,7 @@ from grpc import aio as _aio
 from opensqt.market_maker.v1 import events_pb2 as _events_pb2
 from opensqt.market_maker.v1 import exchange_pb2 as _exchange_pb2
 from opensqt.market_maker.v1 import resources_pb2 as _resources_pb2
-import abc as _abc_1
-import grpc as _grpc
-import sys
-import typing as _typing
 
-if sys.version_info >= (3, 11):
-    from typing import Self as _Self
-else:
-    from typing_extensions import Self as _Self
-
-_T = _typing.TypeVar("_T")
-
-class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
-
-class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
-    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -31,498 +16,369 @@ GRPC_VERSION: str
 class ExchangeServiceStub:
     """One venue account. Mutating calls are sent to the venue once and never repeated."""
 
-    @_typing.overload
-    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
-    @_typing.overload
-    def __new__(cls, channel: _aio.Channel) -> ExchangeServiceAsyncStub: ...
-    GetName: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.GetNameRequest, _exchange_pb2.GetNameResponse]
-    """Name of the venue."""
-    GetType: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.GetTypeRequest, _exchange_pb2.GetTypeResponse]
-    """What the account trades."""
-    PlaceOrder: _grpc.UnaryUnaryMultiCallable[_resources_pb2.PlaceOrderRequest, _resources_pb2.Order]
-    """Place one order. Superseded by SubmitOrder, which can say UNKNOWN."""
-    BatchPlaceOrders: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.BatchPlaceOrdersRequest, _exchange_pb2.BatchPlaceOrdersResponse]
-    """Place several orders."""
-    CancelOrder: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.CancelOrderRequest, _exchange_pb2.CancelOrderResponse]
-    """Cancel one order. Superseded by WithdrawOrder."""
-    BatchCancelOrders: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.BatchCancelOrdersRequest, _exchange_pb2.BatchCancelOrdersResponse]
-    """Cancel several orders."""
-    CancelAllOrders: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.CancelAllOrdersRequest, _exchange_pb2.CancelAllOrdersResponse]
-    """Cancel all orders of a symbol, foreign ones too."""
-    GetOrder: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.GetOrderRequest, _resources_pb2.Order]
-    """Look one order up."""
-    GetOpenOrders: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.GetOpenOrdersRequest, _exchange_pb2.GetOpenOrdersResponse]
-    """Open orders of a symbol."""
-    GetAccount: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.GetAccountRequest, _resources_pb2.Account]
-    """Margin account."""
-    GetPositions: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.GetPositionsRequest, _exchange_pb2.GetPositionsResponse]
-    """Positions."""
-    GetBalance: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.GetBalanceRequest, _exchange_pb2.GetBalanceResponse]
-    """Free balance of one asset."""
-    GetLatestPrice: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.GetLatestPriceRequest, _exchange_pb2.GetLatestPriceResponse]
-    """Last price of a symbol."""
-    GetTickers: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.GetTickersRequest, _exchange_pb2.GetTickersResponse]
-    """24 h statistics of all symbols."""
-    GetOpenInterest: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.GetOpenInterestRequest, _exchange_pb2.GetOpenInterestResponse]
-    """Open interest of a symbol."""
-    GetHistoricalKlines: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.GetHistoricalKlinesRequest, _exchange_pb2.GetHistoricalKlinesResponse]
-    """Past candles."""
-    FetchExchangeInfo: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.FetchExchangeInfoRequest, _exchange_pb2.FetchExchangeInfoResponse]
-    """Refresh the trading rules of a symbol."""
-    GetSymbolInfo: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.GetSymbolInfoRequest, _resources_pb2.SymbolInfo]
-    """Trading rules of a symbol."""
-    GetSymbols: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.GetSymbolsRequest, _exchange_pb2.GetSymbolsResponse]
-    """All symbols."""
-    GetFundingRate: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.GetFundingRateRequest, _resources_pb2.FundingRate]
-    """Funding of a symbol."""
-    GetFundingRates: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.GetFundingRatesRequest, _exchange_pb2.GetFundingRatesResponse]
-    """Funding of all symbols."""
-    GetHistoricalFundingRates: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.GetHistoricalFundingRatesRequest, _exchange_pb2.GetHistoricalFundingRatesResponse]
-    """Past funding of a symbol."""
-    SubscribeFundingRate: _grpc.UnaryStreamMultiCallable[_exchange_pb2.SubscribeFundingRateRequest, _events_pb2.FundingUpdate]
-    """Funding changes."""
-    SubscribePrice: _grpc.UnaryStreamMultiCallable[_exchange_pb2.SubscribePriceRequest, _events_pb2.PriceChange]
-    """Price changes."""
-    SubscribeOrders: _grpc.UnaryStreamMultiCallable[_exchange_pb2.SubscribeOrdersRequest, _events_pb2.OrderUpdate]
-    """Order changes."""
-    SubscribeKlines: _grpc.UnaryStreamMultiCallable[_exchange_pb2.SubscribeKlinesRequest, _resources_pb2.Candle]
-    """Candles."""
-    SubscribeAccount: _grpc.UnaryStreamMultiCallable[_exchange_pb2.SubscribeAccountRequest, _resources_pb2.Account]
-    """Account changes."""
-    SubscribePositions: _grpc.UnaryStreamMultiCallable[_exchange_pb2.SubscribePositionsRequest, _resources_pb2.Position]
-    """Position changes."""
-    SubmitOrder: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.SubmitOrderRequest, _exchange_pb2.SubmitOrderResponse]
-    """Place one order, once, and say how it ended in one of five classes."""
-    WithdrawOrder: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.WithdrawOrderRequest, _exchange_pb2.WithdrawOrderResponse]
-    """Cancel one order by its client order id, once, and say how it ended."""
-    LookupOrder: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.LookupOrderRequest, _exchange_pb2.LookupOrderResponse]
-    """Look one order up; "no such order" is an answer, not an error."""
-    ListOpenOrders: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.ListOpenOrdersRequest, _exchange_pb2.ListOpenOrdersResponse]
-    """Open orders, ours and foreign, with a claim of completeness."""
-    GetTrades: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.GetTradesRequest, _exchange_pb2.GetTradesResponse]
-    """Trades of a symbol since a time, with a claim of completeness."""
-    LookupPosition: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.LookupPositionRequest, _exchange_pb2.LookupPositionResponse]
-    """Position of a symbol, quantity 0 when flat."""
-    ListBalances: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.ListBalancesRequest, _exchange_pb2.ListBalancesResponse]
-    """Balances of the account."""
-    GetInstrument: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.GetInstrumentRequest, _exchange_pb2.GetInstrumentResponse]
-    """Trading rules of a symbol; NOT_FOUND when the venue does not trade it."""
-    GetServerTime: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.GetServerTimeRequest, _exchange_pb2.GetServerTimeResponse]
-    """Clock of the venue."""
-    Fence: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.FenceRequest, _exchange_pb2.FenceResponse]
-    """Raise the epochs below which mutating calls are refused."""
-    SubscribeEvents: _grpc.UnaryStreamMultiCallable[_exchange_pb2.SubscribeEventsRequest, _exchange_pb2.SubscribeEventsResponse]
-    """Prices, orders, trades, stream states and frame ages in one stream."""
-    WatchSymbols: _grpc.UnaryUnaryMultiCallable[_exchange_pb2.WatchSymbolsRequest, _exchange_pb2.WatchSymbolsResponse]
-    """Replace the symbols whose prices a subscriber wants."""
-
-@_typing.type_check_only
-class ExchangeServiceAsyncStub(ExchangeServiceStub):
-    """One venue account. Mutating calls are sent to the venue once and never repeated."""
-
     def __init__(self, channel: _aio.Channel) -> None: ...
-    GetName: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetNameRequest, _exchange_pb2.GetNameResponse]  # type: ignore[assignment]
+    GetName: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetNameRequest, _exchange_pb2.GetNameResponse]
     """Name of the venue."""
-    GetType: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetTypeRequest, _exchange_pb2.GetTypeResponse]  # type: ignore[assignment]
+    GetType: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetTypeRequest, _exchange_pb2.GetTypeResponse]
     """What the account trades."""
-    PlaceOrder: _aio.UnaryUnaryMultiCallable[_resources_pb2.PlaceOrderRequest, _resources_pb2.Order]  # type: ignore[assignment]
+    PlaceOrder: _aio.UnaryUnaryMultiCallable[_resources_pb2.PlaceOrderRequest, _resources_pb2.Order]
     """Place one order. Superseded by SubmitOrder, which can say UNKNOWN."""
-    BatchPlaceOrders: _aio.UnaryUnaryMultiCallable[_exchange_pb2.BatchPlaceOrdersRequest, _exchange_pb2.BatchPlaceOrdersResponse]  # type: ignore[assignment]
+    BatchPlaceOrders: _aio.UnaryUnaryMultiCallable[_exchange_pb2.BatchPlaceOrdersRequest, _exchange_pb2.BatchPlaceOrdersResponse]
     """Place several orders."""
-    CancelOrder: _aio.UnaryUnaryMultiCallable[_exchange_pb2.CancelOrderRequest, _exchange_pb2.CancelOrderResponse]  # type: ignore[assignment]
+    CancelOrder: _aio.UnaryUnaryMultiCallable[_exchange_pb2.CancelOrderRequest, _exchange_pb2.CancelOrderResponse]
     """Cancel one order. Superseded by WithdrawOrder."""
-    BatchCancelOrders: _aio.UnaryUnaryMultiCallable[_exchange_pb2.BatchCancelOrdersRequest, _exchange_pb2.BatchCancelOrdersResponse]  # type: ignore[assignment]
+    BatchCancelOrders: _aio.UnaryUnaryMultiCallable[_exchange_pb2.BatchCancelOrdersRequest, _exchange_pb2.BatchCancelOrdersResponse]
     """Cancel several orders."""
-    CancelAllOrders: _aio.UnaryUnaryMultiCallable[_exchange_pb2.CancelAllOrdersRequest, _exchange_pb2.CancelAllOrdersResponse]  # type: ignore[assignment]
+    CancelAllOrders: _aio.UnaryUnaryMultiCallable[_exchange_pb2.CancelAllOrdersRequest, _exchange_pb2.CancelAllOrdersResponse]
     """Cancel all orders of a symbol, foreign ones too."""
-    GetOrder: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetOrderRequest, _resources_pb2.Order]  # type: ignore[assignment]
+    GetOrder: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetOrderRequest, _resources_pb2.Order]
     """Look one order up."""
-    GetOpenOrders: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetOpenOrdersRequest, _exchange_pb2.GetOpenOrdersResponse]  # type: ignore[assignment]
+    GetOpenOrders: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetOpenOrdersRequest, _exchange_pb2.GetOpenOrdersResponse]
     """Open orders of a symbol."""
-    GetAccount: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetAccountRequest, _resources_pb2.Account]  # type: ignore[assignment]
+    GetAccount: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetAccountRequest, _resources_pb2.Account]
     """Margin account."""
-    GetPositions: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetPositionsRequest, _exchange_pb2.GetPositionsResponse]  # type: ignore[assignment]
+    GetPositions: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetPositionsRequest, _exchange_pb2.GetPositionsResponse]
     """Positions."""
-    GetBalance: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetBalanceRequest, _exchange_pb2.GetBalanceResponse]  # type: ignore[assignment]
+    GetBalance: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetBalanceRequest, _exchange_pb2.GetBalanceResponse]
     """Free balance of one asset."""
-    GetLatestPrice: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetLatestPriceRequest, _exchange_pb2.GetLatestPriceResponse]  # type: ignore[assignment]
+    GetLatestPrice: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetLatestPriceRequest, _exchange_pb2.GetLatestPriceResponse]
     """Last price of a symbol."""
-    GetTickers: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetTickersRequest, _exchange_pb2.GetTickersResponse]  # type: ignore[assignment]
+    GetTickers: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetTickersRequest, _exchange_pb2.GetTickersResponse]
     """24 h statistics of all symbols."""
-    GetOpenInterest: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetOpenInterestRequest, _exchange_pb2.GetOpenInterestResponse]  # type: ignore[assignment]
+    GetOpenInterest: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetOpenInterestRequest, _exchange_pb2.GetOpenInterestResponse]
     """Open interest of a symbol."""
-    GetHistoricalKlines: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetHistoricalKlinesRequest, _exchange_pb2.GetHistoricalKlinesResponse]  # type: ignore[assignment]
+    GetHistoricalKlines: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetHistoricalKlinesRequest, _exchange_pb2.GetHistoricalKlinesResponse]
     """Past candles."""
-    FetchExchangeInfo: _aio.UnaryUnaryMultiCallable[_exchange_pb2.FetchExchangeInfoRequest, _exchange_pb2.FetchExchangeInfoResponse]  # type: ignore[assignment]
+    FetchExchangeInfo: _aio.UnaryUnaryMultiCallable[_exchange_pb2.FetchExchangeInfoRequest, _exchange_pb2.FetchExchangeInfoResponse]
     """Refresh the trading rules of a symbol."""
-    GetSymbolInfo: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetSymbolInfoRequest, _resources_pb2.SymbolInfo]  # type: ignore[assignment]
+    GetSymbolInfo: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetSymbolInfoRequest, _resources_pb2.SymbolInfo]
     """Trading rules of a symbol."""
-    GetSymbols: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetSymbolsRequest, _exchange_pb2.GetSymbolsResponse]  # type: ignore[assignment]
+    GetSymbols: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetSymbolsRequest, _exchange_pb2.GetSymbolsResponse]
     """All symbols."""
-    GetFundingRate: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetFundingRateRequest, _resources_pb2.FundingRate]  # type: ignore[assignment]
+    GetFundingRate: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetFundingRateRequest, _resources_pb2.FundingRate]
     """Funding of a symbol."""
-    GetFundingRates: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetFundingRatesRequest, _exchange_pb2.GetFundingRatesResponse]  # type: ignore[assignment]
+    GetFundingRates: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetFundingRatesRequest, _exchange_pb2.GetFundingRatesResponse]
     """Funding of all symbols."""
-    GetHistoricalFundingRates: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetHistoricalFundingRatesRequest, _exchange_pb2.GetHistoricalFundingRatesResponse]  # type: ignore[assignment]
+    GetHistoricalFundingRates: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetHistoricalFundingRatesRequest, _exchange_pb2.GetHistoricalFundingRatesResponse]
     """Past funding of a symbol."""
-    SubscribeFundingRate: _aio.UnaryStreamMultiCallable[_exchange_pb2.SubscribeFundingRateRequest, _events_pb2.FundingUpdate]  # type: ignore[assignment]
+    SubscribeFundingRate: _aio.UnaryStreamMultiCallable[_exchange_pb2.SubscribeFundingRateRequest, _events_pb2.FundingUpdate]
     """Funding changes."""
-    SubscribePrice: _aio.UnaryStreamMultiCallable[_exchange_pb2.SubscribePriceRequest, _events_pb2.PriceChange]  # type: ignore[assignment]
+    SubscribePrice: _aio.UnaryStreamMultiCallable[_exchange_pb2.SubscribePriceRequest, _events_pb2.PriceChange]
     """Price changes."""
-    SubscribeOrders: _aio.UnaryStreamMultiCallable[_exchange_pb2.SubscribeOrdersRequest, _events_pb2.OrderUpdate]  # type: ignore[assignment]
+    SubscribeOrders: _aio.UnaryStreamMultiCallable[_exchange_pb2.SubscribeOrdersRequest, _events_pb2.OrderUpdate]
     """Order changes."""
-    SubscribeKlines: _aio.UnaryStreamMultiCallable[_exchange_pb2.SubscribeKlinesRequest, _resources_pb2.Candle]  # type: ignore[assignment]
+    SubscribeKlines: _aio.UnaryStreamMultiCallable[_exchange_pb2.SubscribeKlinesRequest, _resources_pb2.Candle]
     """Candles."""
-    SubscribeAccount: _aio.UnaryStreamMultiCallable[_exchange_pb2.SubscribeAccountRequest, _resources_pb2.Account]  # type: ignore[assignment]
+    SubscribeAccount: _aio.UnaryStreamMultiCallable[_exchange_pb2.SubscribeAccountRequest, _resources_pb2.Account]
     """Account changes."""
-    SubscribePositions: _aio.UnaryStreamMultiCallable[_exchange_pb2.SubscribePositionsRequest, _resources_pb2.Position]  # type: ignore[assignment]
+    SubscribePositions: _aio.UnaryStreamMultiCallable[_exchange_pb2.SubscribePositionsRequest, _resources_pb2.Position]
     """Position changes."""
-    SubmitOrder: _aio.UnaryUnaryMultiCallable[_exchange_pb2.SubmitOrderRequest, _exchange_pb2.SubmitOrderResponse]  # type: ignore[assignment]
+    SubmitOrder: _aio.UnaryUnaryMultiCallable[_exchange_pb2.SubmitOrderRequest, _exchange_pb2.SubmitOrderResponse]
     """Place one order, once, and say how it ended in one of five classes."""
-    WithdrawOrder: _aio.UnaryUnaryMultiCallable[_exchange_pb2.WithdrawOrderRequest, _exchange_pb2.WithdrawOrderResponse]  # type: ignore[assignment]
+    WithdrawOrder: _aio.UnaryUnaryMultiCallable[_exchange_pb2.WithdrawOrderRequest, _exchange_pb2.WithdrawOrderResponse]
     """Cancel one order by its client order id, once, and say how it ended."""
-    LookupOrder: _aio.UnaryUnaryMultiCallable[_exchange_pb2.LookupOrderRequest, _exchange_pb2.LookupOrderResponse]  # type: ignore[assignment]
+    LookupOrder: _aio.UnaryUnaryMultiCallable[_exchange_pb2.LookupOrderRequest, _exchange_pb2.LookupOrderResponse]
     """Look one order up; "no such order" is an answer, not an error."""
-    ListOpenOrders: _aio.UnaryUnaryMultiCallable[_exchange_pb2.ListOpenOrdersRequest, _exchange_pb2.ListOpenOrdersResponse]  # type: ignore[assignment]
+    ListOpenOrders: _aio.UnaryUnaryMultiCallable[_exchange_pb2.ListOpenOrdersRequest, _exchange_pb2.ListOpenOrdersResponse]
     """Open orders, ours and foreign, with a claim of completeness."""
-    GetTrades: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetTradesRequest, _exchange_pb2.GetTradesResponse]  # type: ignore[assignment]
+    GetTrades: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetTradesRequest, _exchange_pb2.GetTradesResponse]
     """Trades of a symbol since a time, with a claim of completeness."""
-    LookupPosition: _aio.UnaryUnaryMultiCallable[_exchange_pb2.LookupPositionRequest, _exchange_pb2.LookupPositionResponse]  # type: ignore[assignment]
+    LookupPosition: _aio.UnaryUnaryMultiCallable[_exchange_pb2.LookupPositionRequest, _exchange_pb2.LookupPositionResponse]
     """Position of a symbol, quantity 0 when flat."""
-    ListBalances: _aio.UnaryUnaryMultiCallable[_exchange_pb2.ListBalancesRequest, _exchange_pb2.ListBalancesResponse]  # type: ignore[assignment]
+    ListBalances: _aio.UnaryUnaryMultiCallable[_exchange_pb2.ListBalancesRequest, _exchange_pb2.ListBalancesResponse]
     """Balances of the account."""
-    GetInstrument: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetInstrumentRequest, _exchange_pb2.GetInstrumentResponse]  # type: ignore[assignment]
+    GetInstrument: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetInstrumentRequest, _exchange_pb2.GetInstrumentResponse]
     """Trading rules of a symbol; NOT_FOUND when the venue does not trade it."""
-    GetServerTime: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetServerTimeRequest, _exchange_pb2.GetServerTimeResponse]  # type: ignore[assignment]
+    GetServerTime: _aio.UnaryUnaryMultiCallable[_exchange_pb2.GetServerTimeRequest, _exchange_pb2.GetServerTimeResponse]
     """Clock of the venue."""
-    Fence: _aio.UnaryUnaryMultiCallable[_exchange_pb2.FenceRequest, _exchange_pb2.FenceResponse]  # type: ignore[assignment]
+    Fence: _aio.UnaryUnaryMultiCallable[_exchange_pb2.FenceRequest, _exchange_pb2.FenceResponse]
     """Raise the epochs below which mutating calls are refused."""
-    SubscribeEvents: _aio.UnaryStreamMultiCallable[_exchange_pb2.SubscribeEventsRequest, _exchange_pb2.SubscribeEventsResponse]  # type: ignore[assignment]
+    SubscribeEvents: _aio.UnaryStreamMultiCallable[_exchange_pb2.SubscribeEventsRequest, _exchange_pb2.SubscribeEventsResponse]
     """Prices, orders, trades, stream states and frame ages in one stream."""
-    WatchSymbols: _aio.UnaryUnaryMultiCallable[_exchange_pb2.WatchSymbolsRequest, _exchange_pb2.WatchSymbolsResponse]  # type: ignore[assignment]
+    WatchSymbols: _aio.UnaryUnaryMultiCallable[_exchange_pb2.WatchSymbolsRequest, _exchange_pb2.WatchSymbolsResponse]
     """Replace the symbols whose prices a subscriber wants."""
 
-class ExchangeServiceServicer(metaclass=_abc_1.ABCMeta):
+class ExchangeServiceServicer:
     """One venue account. Mutating calls are sent to the venue once and never repeated."""
 
-    @_abc_1.abstractmethod
     def GetName(
         self,
         request: _exchange_pb2.GetNameRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_exchange_pb2.GetNameResponse, _abc.Awaitable[_exchange_pb2.GetNameResponse]]:
+        context: _aio.ServicerContext[_exchange_pb2.GetNameRequest, _abc.Awaitable[_exchange_pb2.GetNameResponse]],
+    ) -> _abc.Awaitable[_exchange_pb2.GetNameResponse]:
         """Name of the venue."""
 
-    @_abc_1.abstractmethod
     def GetType(
         self,
         request: _exchange_pb2.GetTypeRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_exchange_pb2.GetTypeResponse, _abc.Awaitable[_exchange_pb2.GetTypeResponse]]:
+        context: _aio.ServicerContext[_exchange_pb2.GetTypeRequest, _abc.Awaitable[_exchange_pb2.GetTypeResponse]],
+    ) -> _abc.Awaitable[_exchange_pb2.GetTypeResponse]:
         """What the account trades."""
 
-    @_abc_1.abstractmethod
     def PlaceOrder(
         self,
         request: _resources_pb2.PlaceOrderRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_resources_pb2.Order, _abc.Awaitable[_resources_pb2.Order]]:
+        context: _aio.ServicerContext[_resources_pb2.PlaceOrderRequest, _abc.Awaitable[_resources_pb2.Order]],
+    ) -> _abc.Awaitable[_resources_pb2.Order]:
         """Place one order. Superseded by SubmitOrder, which can say UNKNOWN."""
 
-    @_abc_1.abstractmethod
     def BatchPlaceOrders(
         self,
         request: _exchange_pb2.BatchPlaceOrdersRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_exchange_pb2.BatchPlaceOrdersResponse, _abc.Awaitable[_exchange_pb2.BatchPlaceOrdersResponse]]:
+        context: _aio.ServicerContext[_exchange_pb2.BatchPlaceOrdersRequest, _abc.Awaitable[_exchange_pb2.BatchPlaceOrdersResponse]],
+    ) -> _abc.Awaitable[_exchange_pb2.BatchPlaceOrdersResponse]:
         """Place several orders."""
 
-    @_abc_1.abstractmethod
     def CancelOrder(
         self,
         request: _exchange_pb2.CancelOrderRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_exchange_pb2.CancelOrderResponse, _abc.Awaitable[_exchange_pb2.CancelOrderResponse]]:
+        context: _aio.ServicerContext[_exchange_pb2.CancelOrderRequest, _abc.Awaitable[_exchange_pb2.CancelOrderResponse]],
+    ) -> _abc.Awaitable[_exchange_pb2.CancelOrderResponse]:
         """Cancel one order. Superseded by WithdrawOrder."""
 
-    @_abc_1.abstractmethod
     def BatchCancelOrders(
         self,
         request: _exchange_pb2.BatchCancelOrdersRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_exchange_pb2.BatchCancelOrdersResponse, _abc.Awaitable[_exchange_pb2.BatchCancelOrdersResponse]]:
+        context: _aio.ServicerContext[_exchange_pb2.BatchCancelOrdersRequest, _abc.Awaitable[_exchange_pb2.BatchCancelOrdersResponse]],
+    ) -> _abc.Awaitable[_exchange_pb2.BatchCancelOrdersResponse]:
         """Cancel several orders."""
 
-    @_abc_1.abstractmethod
     def CancelAllOrders(
         self,
         request: _exchange_pb2.CancelAllOrdersRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_exchange_pb2.CancelAllOrdersResponse, _abc.Awaitable[_exchange_pb2.CancelAllOrdersResponse]]:
+        context: _aio.ServicerContext[_exchange_pb2.CancelAllOrdersRequest, _abc.Awaitable[_exchange_pb2.CancelAllOrdersResponse]],
+    ) -> _abc.Awaitable[_exchange_pb2.CancelAllOrdersResponse]:
         """Cancel all orders of a symbol, foreign ones too."""
 
-    @_abc_1.abstractmethod
     def GetOrder(
         self,
         request: _exchange_pb2.GetOrderRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_resources_pb2.Order, _abc.Awaitable[_resources_pb2.Order]]:
+        context: _aio.ServicerContext[_exchange_pb2.GetOrderRequest, _abc.Awaitable[_resources_pb2.Order]],
+    ) -> _abc.Awaitable[_resources_pb2.Order]:
         """Look one order up."""
 
-    @_abc_1.abstractmethod
     def GetOpenOrders(
         self,
         request: _exchange_pb2.GetOpenOrdersRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_exchange_pb2.GetOpenOrdersResponse, _abc.Awaitable[_exchange_pb2.GetOpenOrdersResponse]]:
+        context: _aio.ServicerContext[_exchange_pb2.GetOpenOrdersRequest, _abc.Awaitable[_exchange_pb2.GetOpenOrdersResponse]],
+    ) -> _abc.Awaitable[_exchange_pb2.GetOpenOrdersResponse]:
         """Open orders of a symbol."""
 
-    @_abc_1.abstractmethod
     def GetAccount(
         self,
         request: _exchange_pb2.GetAccountRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_resources_pb2.Account, _abc.Awaitable[_resources_pb2.Account]]:
+        context: _aio.ServicerContext[_exchange_pb2.GetAccountRequest, _abc.Awaitable[_resources_pb2.Account]],
+    ) -> _abc.Awaitable[_resources_pb2.Account]:
         """Margin account."""
 
-    @_abc_1.abstractmethod
     def GetPositions(
         self,
         request: _exchange_pb2.GetPositionsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_exchange_pb2.GetPositionsResponse, _abc.Awaitable[_exchange_pb2.GetPositionsResponse]]:
+        context: _aio.ServicerContext[_exchange_pb2.GetPositionsRequest, _abc.Awaitable[_exchange_pb2.GetPositionsResponse]],
+    ) -> _abc.Awaitable[_exchange_pb2.GetPositionsResponse]:
         """Positions."""
 
-    @_abc_1.abstractmethod
     def GetBalance(
         self,
         request: _exchange_pb2.GetBalanceRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_exchange_pb2.GetBalanceResponse, _abc.Awaitable[_exchange_pb2.GetBalanceResponse]]:
+        context: _aio.ServicerContext[_exchange_pb2.GetBalanceRequest, _abc.Awaitable[_exchange_pb2.GetBalanceResponse]],
+    ) -> _abc.Awaitable[_exchange_pb2.GetBalanceResponse]:
         """Free balance of one asset."""
 
-    @_abc_1.abstractmethod
     def GetLatestPrice(
         self,
         request: _exchange_pb2.GetLatestPriceRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_exchange_pb2.GetLatestPriceResponse, _abc.Awaitable[_exchange_pb2.GetLatestPriceResponse]]:
+        context: _aio.ServicerContext[_exchange_pb2.GetLatestPriceRequest, _abc.Awaitable[_exchange_pb2.GetLatestPriceResponse]],
+    ) -> _abc.Awaitable[_exchange_pb2.GetLatestPriceResponse]:
         """Last price of a symbol."""
 
-    @_abc_1.abstractmethod
     def GetTickers(
         self,
         request: _exchange_pb2.GetTickersRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_exchange_pb2.GetTickersResponse, _abc.Awaitable[_exchange_pb2.GetTickersResponse]]:
+        context: _aio.ServicerContext[_exchange_pb2.GetTickersRequest, _abc.Awaitable[_exchange_pb2.GetTickersResponse]],
+    ) -> _abc.Awaitable[_exchange_pb2.GetTickersResponse]:
         """24 h statistics of all symbols."""
 
-    @_abc_1.abstractmethod
     def GetOpenInterest(
         self,
         request: _exchange_pb2.GetOpenInterestRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_exchange_pb2.GetOpenInterestResponse, _abc.Awaitable[_exchange_pb2.GetOpenInterestResponse]]:
+        context: _aio.ServicerContext[_exchange_pb2.GetOpenInterestRequest, _abc.Awaitable[_exchange_pb2.GetOpenInterestResponse]],
+    ) -> _abc.Awaitable[_exchange_pb2.GetOpenInterestResponse]:
         """Open interest of a symbol."""
 
-    @_abc_1.abstractmethod
     def GetHistoricalKlines(
         self,
         request: _exchange_pb2.GetHistoricalKlinesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_exchange_pb2.GetHistoricalKlinesResponse, _abc.Awaitable[_exchange_pb2.GetHistoricalKlinesResponse]]:
+        context: _aio.ServicerContext[_exchange_pb2.GetHistoricalKlinesRequest, _abc.Awaitable[_exchange_pb2.GetHistoricalKlinesResponse]],
+    ) -> _abc.Awaitable[_exchange_pb2.GetHistoricalKlinesResponse]:
         """Past candles."""
 
-    @_abc_1.abstractmethod
     def FetchExchangeInfo(
         self,
         request: _exchange_pb2.FetchExchangeInfoRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_exchange_pb2.FetchExchangeInfoResponse, _abc.Awaitable[_exchange_pb2.FetchExchangeInfoResponse]]:
+        context: _aio.ServicerContext[_exchange_pb2.FetchExchangeInfoRequest, _abc.Awaitable[_exchange_pb2.FetchExchangeInfoResponse]],
+    ) -> _abc.Awaitable[_exchange_pb2.FetchExchangeInfoResponse]:
         """Refresh the trading rules of a symbol."""
 
-    @_abc_1.abstractmethod
     def GetSymbolInfo(
         self,
         request: _exchange_pb2.GetSymbolInfoRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_resources_pb2.SymbolInfo, _abc.Awaitable[_resources_pb2.SymbolInfo]]:
+        context: _aio.ServicerContext[_exchange_pb2.GetSymbolInfoRequest, _abc.Awaitable[_resources_pb2.SymbolInfo]],
+    ) -> _abc.Awaitable[_resources_pb2.SymbolInfo]:
         """Trading rules of a symbol."""
 
-    @_abc_1.abstractmethod
     def GetSymbols(
         self,
         request: _exchange_pb2.GetSymbolsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_exchange_pb2.GetSymbolsResponse, _abc.Awaitable[_exchange_pb2.GetSymbolsResponse]]:
+        context: _aio.ServicerContext[_exchange_pb2.GetSymbolsRequest, _abc.Awaitable[_exchange_pb2.GetSymbolsResponse]],
+    ) -> _abc.Awaitable[_exchange_pb2.GetSymbolsResponse]:
         """All symbols."""
 
-    @_abc_1.abstractmethod
     def GetFundingRate(
         self,
         request: _exchange_pb2.GetFundingRateRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_resources_pb2.FundingRate, _abc.Awaitable[_resources_pb2.FundingRate]]:
+        context: _aio.ServicerContext[_exchange_pb2.GetFundingRateRequest, _abc.Awaitable[_resources_pb2.FundingRate]],
+    ) -> _abc.Awaitable[_resources_pb2.FundingRate]:
         """Funding of a symbol."""
 
-    @_abc_1.abstractmethod
     def GetFundingRates(
         self,
         request: _exchange_pb2.GetFundingRatesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_exchange_pb2.GetFundingRatesResponse, _abc.Awaitable[_exchange_pb2.GetFundingRatesResponse]]:
+        context: _aio.ServicerContext[_exchange_pb2.GetFundingRatesRequest, _abc.Awaitable[_exchange_pb2.GetFundingRatesResponse]],
+    ) -> _abc.Awaitable[_exchange_pb2.GetFundingRatesResponse]:
         """Funding of all symbols."""
 
-    @_abc_1.abstractmethod
     def GetHistoricalFundingRates(
         self,
         request: _exchange_pb2.GetHistoricalFundingRatesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_exchange_pb2.GetHistoricalFundingRatesResponse, _abc.Awaitable[_exchange_pb2.GetHistoricalFundingRatesResponse]]:
+        context: _aio.ServicerContext[_exchange_pb2.GetHistoricalFundingRatesRequest, _abc.Awaitable[_exchange_pb2.GetHistoricalFundingRatesResponse]],
+    ) -> _abc.Awaitable[_exchange_pb2.GetHistoricalFundingRatesResponse]:
         """Past funding of a symbol."""
 
-    @_abc_1.abstractmethod
     def SubscribeFundingRate(
         self,
         request: _exchange_pb2.SubscribeFundingRateRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_events_pb2.FundingUpdate], _abc.AsyncIterator[_events_pb2.FundingUpdate]]:
+        context: _aio.ServicerContext[_exchange_pb2.SubscribeFundingRateRequest, _abc.AsyncIterator[_events_pb2.FundingUpdate]],
+    ) -> _abc.AsyncIterator[_events_pb2.FundingUpdate]:
         """Funding changes."""
 
-    @_abc_1.abstractmethod
     def SubscribePrice(
         self,
         request: _exchange_pb2.SubscribePriceRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_events_pb2.PriceChange], _abc.AsyncIterator[_events_pb2.PriceChange]]:
+        context: _aio.ServicerContext[_exchange_pb2.SubscribePriceRequest, _abc.AsyncIterator[_events_pb2.PriceChange]],
+    ) -> _abc.AsyncIterator[_events_pb2.PriceChange]:
         """Price changes."""
 
-    @_abc_1.abstractmethod
     def SubscribeOrders(
         self,
         request: _exchange_pb2.SubscribeOrdersRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_events_pb2.OrderUpdate], _abc.AsyncIterator[_events_pb2.OrderUpdate]]:
+        context: _aio.ServicerContext[_exchange_pb2.SubscribeOrdersRequest, _abc.AsyncIterator[_events_pb2.OrderUpdate]],
+    ) -> _abc.AsyncIterator[_events_pb2.OrderUpdate]:
         """Order changes."""
 
-    @_abc_1.abstractmethod
     def SubscribeKlines(
         self,
         request: _exchange_pb2.SubscribeKlinesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_resources_pb2.Candle], _abc.AsyncIterator[_resources_pb2.Candle]]:
+        context: _aio.ServicerContext[_exchange_pb2.SubscribeKlinesRequest, _abc.AsyncIterator[_resources_pb2.Candle]],
+    ) -> _abc.AsyncIterator[_resources_pb2.Candle]:
         """Candles."""
 
-    @_abc_1.abstractmethod
     def SubscribeAccount(
         self,
         request: _exchange_pb2.SubscribeAccountRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_resources_pb2.Account], _abc.AsyncIterator[_resources_pb2.Account]]:
+        context: _aio.ServicerContext[_exchange_pb2.SubscribeAccountRequest, _abc.AsyncIterator[_resources_pb2.Account]],
+    ) -> _abc.AsyncIterator[_resources_pb2.Account]:
         """Account changes."""
 
-    @_abc_1.abstractmethod
     def SubscribePositions(
         self,
         request: _exchange_pb2.SubscribePositionsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_resources_pb2.Position], _abc.AsyncIterator[_resources_pb2.Position]]:
+        context: _aio.ServicerContext[_exchange_pb2.SubscribePositionsRequest, _abc.AsyncIterator[_resources_pb2.Position]],
+    ) -> _abc.AsyncIterator[_resources_pb2.Position]:
         """Position changes."""
 
-    @_abc_1.abstractmethod
     def SubmitOrder(
         self,
         request: _exchange_pb2.SubmitOrderRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_exchange_pb2.SubmitOrderResponse, _abc.Awaitable[_exchange_pb2.SubmitOrderResponse]]:
+        context: _aio.ServicerContext[_exchange_pb2.SubmitOrderRequest, _abc.Awaitable[_exchange_pb2.SubmitOrderResponse]],
+    ) -> _abc.Awaitable[_exchange_pb2.SubmitOrderResponse]:
         """Place one order, once, and say how it ended in one of five classes."""
 
-    @_abc_1.abstractmethod
     def WithdrawOrder(
         self,
         request: _exchange_pb2.WithdrawOrderRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_exchange_pb2.WithdrawOrderResponse, _abc.Awaitable[_exchange_pb2.WithdrawOrderResponse]]:
+        context: _aio.ServicerContext[_exchange_pb2.WithdrawOrderRequest, _abc.Awaitable[_exchange_pb2.WithdrawOrderResponse]],
+    ) -> _abc.Awaitable[_exchange_pb2.WithdrawOrderResponse]:
         """Cancel one order by its client order id, once, and say how it ended."""
 
-    @_abc_1.abstractmethod
     def LookupOrder(
         self,
         request: _exchange_pb2.LookupOrderRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_exchange_pb2.LookupOrderResponse, _abc.Awaitable[_exchange_pb2.LookupOrderResponse]]:
+        context: _aio.ServicerContext[_exchange_pb2.LookupOrderRequest, _abc.Awaitable[_exchange_pb2.LookupOrderResponse]],
+    ) -> _abc.Awaitable[_exchange_pb2.LookupOrderResponse]:
         """Look one order up; "no such order" is an answer, not an error."""
 
-    @_abc_1.abstractmethod
     def ListOpenOrders(
         self,
         request: _exchange_pb2.ListOpenOrdersRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_exchange_pb2.ListOpenOrdersResponse, _abc.Awaitable[_exchange_pb2.ListOpenOrdersResponse]]:
+        context: _aio.ServicerContext[_exchange_pb2.ListOpenOrdersRequest, _abc.Awaitable[_exchange_pb2.ListOpenOrdersResponse]],
+    ) -> _abc.Awaitable[_exchange_pb2.ListOpenOrdersResponse]:
         """Open orders, ours and foreign, with a claim of completeness."""
 
-    @_abc_1.abstractmethod
     def GetTrades(
         self,
         request: _exchange_pb2.GetTradesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_exchange_pb2.GetTradesResponse, _abc.Awaitable[_exchange_pb2.GetTradesResponse]]:
+        context: _aio.ServicerContext[_exchange_pb2.GetTradesRequest, _abc.Awaitable[_exchange_pb2.GetTradesResponse]],
+    ) -> _abc.Awaitable[_exchange_pb2.GetTradesResponse]:
         """Trades of a symbol since a time, with a claim of completeness."""
 
-    @_abc_1.abstractmethod
     def LookupPosition(
         self,
         request: _exchange_pb2.LookupPositionRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_exchange_pb2.LookupPositionResponse, _abc.Awaitable[_exchange_pb2.LookupPositionResponse]]:
+        context: _aio.ServicerContext[_exchange_pb2.LookupPositionRequest, _abc.Awaitable[_exchange_pb2.LookupPositionResponse]],
+    ) -> _abc.Awaitable[_exchange_pb2.LookupPositionResponse]:
         """Position of a symbol, quantity 0 when flat."""
 
-    @_abc_1.abstractmethod
     def ListBalances(
         self,
         request: _exchange_pb2.ListBalancesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_exchange_pb2.ListBalancesResponse, _abc.Awaitable[_exchange_pb2.ListBalancesResponse]]:
+        context: _aio.ServicerContext[_exchange_pb2.ListBalancesRequest, _abc.Awaitable[_exchange_pb2.ListBalancesResponse]],
+    ) -> _abc.Awaitable[_exchange_pb2.ListBalancesResponse]:
         """Balances of the account."""
 
-    @_abc_1.abstractmethod
     def GetInstrument(
         self,
         request: _exchange_pb2.GetInstrumentRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_exchange_pb2.GetInstrumentResponse, _abc.Awaitable[_exchange_pb2.GetInstrumentResponse]]:
+        context: _aio.ServicerContext[_exchange_pb2.GetInstrumentRequest, _abc.Awaitable[_exchange_pb2.GetInstrumentResponse]],
+    ) -> _abc.Awaitable[_exchange_pb2.GetInstrumentResponse]:
         """Trading rules of a symbol; NOT_FOUND when the venue does not trade it."""
 
-    @_abc_1.abstractmethod
     def GetServerTime(
         self,
         request: _exchange_pb2.GetServerTimeRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_exchange_pb2.GetServerTimeResponse, _abc.Awaitable[_exchange_pb2.GetServerTimeResponse]]:
+        context: _aio.ServicerContext[_exchange_pb2.GetServerTimeRequest, _abc.Awaitable[_exchange_pb2.GetServerTimeResponse]],
+    ) -> _abc.Awaitable[_exchange_pb2.GetServerTimeResponse]:
         """Clock of the venue."""
 
-    @_abc_1.abstractmethod
     def Fence(
         self,
         request: _exchange_pb2.FenceRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_exchange_pb2.FenceResponse, _abc.Awaitable[_exchange_pb2.FenceResponse]]:
+        context: _aio.ServicerContext[_exchange_pb2.FenceRequest, _abc.Awaitable[_exchange_pb2.FenceResponse]],
+    ) -> _abc.Awaitable[_exchange_pb2.FenceResponse]:
         """Raise the epochs below which mutating calls are refused."""
 
-    @_abc_1.abstractmethod
     def SubscribeEvents(
         self,
         request: _exchange_pb2.SubscribeEventsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_exchange_pb2.SubscribeEventsResponse], _abc.AsyncIterator[_exchange_pb2.SubscribeEventsResponse]]:
+        context: _aio.ServicerContext[_exchange_pb2.SubscribeEventsRequest, _abc.AsyncIterator[_exchange_pb2.SubscribeEventsResponse]],
+    ) -> _abc.AsyncIterator[_exchange_pb2.SubscribeEventsResponse]:
         """Prices, orders, trades, stream states and frame ages in one stream."""
 
-    @_abc_1.abstractmethod
     def WatchSymbols(
         self,
         request: _exchange_pb2.WatchSymbolsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_exchange_pb2.WatchSymbolsResponse, _abc.Awaitable[_exchange_pb2.WatchSymbolsResponse]]:
+        context: _aio.ServicerContext[_exchange_pb2.WatchSymbolsRequest, _abc.Awaitable[_exchange_pb2.WatchSymbolsResponse]],
+    ) -> _abc.Awaitable[_exchange_pb2.WatchSymbolsResponse]:
         """Replace the symbols whose prices a subscriber wants."""
 
-def add_ExchangeServiceServicer_to_server(servicer: ExchangeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+def add_ExchangeServiceServicer_to_server(servicer: ExchangeServiceServicer, server: _aio.Server) -> None: ...

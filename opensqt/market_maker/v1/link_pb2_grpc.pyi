@@ -13,22 +13,7 @@ Money is decimal text as in facts.proto.
 from collections import abc as _abc
 from grpc import aio as _aio
 from opensqt.market_maker.v1 import link_pb2 as _link_pb2
-import abc as _abc_1
-import grpc as _grpc
-import sys
-import typing as _typing
 
-if sys.version_info >= (3, 11):
-    from typing import Self as _Self
-else:
-    from typing_extensions import Self as _Self
-
-_T = _typing.TypeVar("_T")
-
-class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
-
-class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
-    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -36,30 +21,18 @@ GRPC_VERSION: str
 class SymbolLinkServiceStub:
     """Facts down, orders up."""
 
-    @_typing.overload
-    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
-    @_typing.overload
-    def __new__(cls, channel: _aio.Channel) -> SymbolLinkServiceAsyncStub: ...
-    Attach: _grpc.StreamStreamMultiCallable[_link_pb2.AttachRequest, _link_pb2.AttachResponse]
-    """One stream per trading unit; the first upward message must be Hello, no other may be."""
-
-@_typing.type_check_only
-class SymbolLinkServiceAsyncStub(SymbolLinkServiceStub):
-    """Facts down, orders up."""
-
     def __init__(self, channel: _aio.Channel) -> None: ...
-    Attach: _aio.StreamStreamMultiCallable[_link_pb2.AttachRequest, _link_pb2.AttachResponse]  # type: ignore[assignment]
+    Attach: _aio.StreamStreamMultiCallable[_link_pb2.AttachRequest, _link_pb2.AttachResponse]
     """One stream per trading unit; the first upward message must be Hello, no other may be."""
 
-class SymbolLinkServiceServicer(metaclass=_abc_1.ABCMeta):
+class SymbolLinkServiceServicer:
     """Facts down, orders up."""
 
-    @_abc_1.abstractmethod
     def Attach(
         self,
-        request_iterator: _MaybeAsyncIterator[_link_pb2.AttachRequest],
-        context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_link_pb2.AttachResponse], _abc.AsyncIterator[_link_pb2.AttachResponse]]:
+        request_iterator: _abc.AsyncIterator[_link_pb2.AttachRequest],
+        context: _aio.ServicerContext[_abc.AsyncIterator[_link_pb2.AttachRequest], _abc.AsyncIterator[_link_pb2.AttachResponse]],
+    ) -> _abc.AsyncIterator[_link_pb2.AttachResponse]:
         """One stream per trading unit; the first upward message must be Hello, no other may be."""
 
-def add_SymbolLinkServiceServicer_to_server(servicer: SymbolLinkServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+def add_SymbolLinkServiceServicer_to_server(servicer: SymbolLinkServiceServicer, server: _aio.Server) -> None: ...

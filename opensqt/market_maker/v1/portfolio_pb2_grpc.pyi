@@ -6,22 +6,7 @@ Portfolio view: margin health, targets, opportunities."""
 from collections import abc as _abc
 from grpc import aio as _aio
 from opensqt.market_maker.v1 import portfolio_pb2 as _portfolio_pb2
-import abc as _abc_1
-import grpc as _grpc
-import sys
-import typing as _typing
 
-if sys.version_info >= (3, 11):
-    from typing import Self as _Self
-else:
-    from typing_extensions import Self as _Self
-
-_T = _typing.TypeVar("_T")
-
-class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
-
-class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
-    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -29,66 +14,45 @@ GRPC_VERSION: str
 class PortfolioServiceStub:
     """Portfolio figures and proposals."""
 
-    @_typing.overload
-    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
-    @_typing.overload
-    def __new__(cls, channel: _aio.Channel) -> PortfolioServiceAsyncStub: ...
-    GetRiskProfile: _grpc.UnaryUnaryMultiCallable[_portfolio_pb2.GetRiskProfileRequest, _portfolio_pb2.RiskProfile]
-    """Margin health of the account."""
-    SimulateMargin: _grpc.UnaryUnaryMultiCallable[_portfolio_pb2.SimulateMarginRequest, _portfolio_pb2.SimulateMarginResponse]
-    """Margin health after hypothetical position changes."""
-    GetTargetPositions: _grpc.UnaryUnaryMultiCallable[_portfolio_pb2.GetTargetPositionsRequest, _portfolio_pb2.GetTargetPositionsResponse]
-    """Weights the portfolio wants."""
-    GetMarketScores: _grpc.UnaryUnaryMultiCallable[_portfolio_pb2.GetMarketScoresRequest, _portfolio_pb2.GetMarketScoresResponse]
-    """Scored opportunities."""
-
-@_typing.type_check_only
-class PortfolioServiceAsyncStub(PortfolioServiceStub):
-    """Portfolio figures and proposals."""
-
     def __init__(self, channel: _aio.Channel) -> None: ...
-    GetRiskProfile: _aio.UnaryUnaryMultiCallable[_portfolio_pb2.GetRiskProfileRequest, _portfolio_pb2.RiskProfile]  # type: ignore[assignment]
+    GetRiskProfile: _aio.UnaryUnaryMultiCallable[_portfolio_pb2.GetRiskProfileRequest, _portfolio_pb2.RiskProfile]
     """Margin health of the account."""
-    SimulateMargin: _aio.UnaryUnaryMultiCallable[_portfolio_pb2.SimulateMarginRequest, _portfolio_pb2.SimulateMarginResponse]  # type: ignore[assignment]
+    SimulateMargin: _aio.UnaryUnaryMultiCallable[_portfolio_pb2.SimulateMarginRequest, _portfolio_pb2.SimulateMarginResponse]
     """Margin health after hypothetical position changes."""
-    GetTargetPositions: _aio.UnaryUnaryMultiCallable[_portfolio_pb2.GetTargetPositionsRequest, _portfolio_pb2.GetTargetPositionsResponse]  # type: ignore[assignment]
+    GetTargetPositions: _aio.UnaryUnaryMultiCallable[_portfolio_pb2.GetTargetPositionsRequest, _portfolio_pb2.GetTargetPositionsResponse]
     """Weights the portfolio wants."""
-    GetMarketScores: _aio.UnaryUnaryMultiCallable[_portfolio_pb2.GetMarketScoresRequest, _portfolio_pb2.GetMarketScoresResponse]  # type: ignore[assignment]
+    GetMarketScores: _aio.UnaryUnaryMultiCallable[_portfolio_pb2.GetMarketScoresRequest, _portfolio_pb2.GetMarketScoresResponse]
     """Scored opportunities."""
 
-class PortfolioServiceServicer(metaclass=_abc_1.ABCMeta):
+class PortfolioServiceServicer:
     """Portfolio figures and proposals."""
 
-    @_abc_1.abstractmethod
     def GetRiskProfile(
         self,
         request: _portfolio_pb2.GetRiskProfileRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_portfolio_pb2.RiskProfile, _abc.Awaitable[_portfolio_pb2.RiskProfile]]:
+        context: _aio.ServicerContext[_portfolio_pb2.GetRiskProfileRequest, _abc.Awaitable[_portfolio_pb2.RiskProfile]],
+    ) -> _abc.Awaitable[_portfolio_pb2.RiskProfile]:
         """Margin health of the account."""
 
-    @_abc_1.abstractmethod
     def SimulateMargin(
         self,
         request: _portfolio_pb2.SimulateMarginRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_portfolio_pb2.SimulateMarginResponse, _abc.Awaitable[_portfolio_pb2.SimulateMarginResponse]]:
+        context: _aio.ServicerContext[_portfolio_pb2.SimulateMarginRequest, _abc.Awaitable[_portfolio_pb2.SimulateMarginResponse]],
+    ) -> _abc.Awaitable[_portfolio_pb2.SimulateMarginResponse]:
         """Margin health after hypothetical position changes."""
 
-    @_abc_1.abstractmethod
     def GetTargetPositions(
         self,
         request: _portfolio_pb2.GetTargetPositionsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_portfolio_pb2.GetTargetPositionsResponse, _abc.Awaitable[_portfolio_pb2.GetTargetPositionsResponse]]:
+        context: _aio.ServicerContext[_portfolio_pb2.GetTargetPositionsRequest, _abc.Awaitable[_portfolio_pb2.GetTargetPositionsResponse]],
+    ) -> _abc.Awaitable[_portfolio_pb2.GetTargetPositionsResponse]:
         """Weights the portfolio wants."""
 
-    @_abc_1.abstractmethod
     def GetMarketScores(
         self,
         request: _portfolio_pb2.GetMarketScoresRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_portfolio_pb2.GetMarketScoresResponse, _abc.Awaitable[_portfolio_pb2.GetMarketScoresResponse]]:
+        context: _aio.ServicerContext[_portfolio_pb2.GetMarketScoresRequest, _abc.Awaitable[_portfolio_pb2.GetMarketScoresResponse]],
+    ) -> _abc.Awaitable[_portfolio_pb2.GetMarketScoresResponse]:
         """Scored opportunities."""
 
-def add_PortfolioServiceServicer_to_server(servicer: PortfolioServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+def add_PortfolioServiceServicer_to_server(servicer: PortfolioServiceServicer, server: _aio.Server) -> None: ...

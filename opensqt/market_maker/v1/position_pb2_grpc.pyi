@@ -6,22 +6,7 @@ Positions, orders, fills and profit of the running symbols."""
 from collections import abc as _abc
 from grpc import aio as _aio
 from opensqt.market_maker.v1 import position_pb2 as _position_pb2
-import abc as _abc_1
-import grpc as _grpc
-import sys
-import typing as _typing
 
-if sys.version_info >= (3, 11):
-    from typing import Self as _Self
-else:
-    from typing_extensions import Self as _Self
-
-_T = _typing.TypeVar("_T")
-
-class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
-
-class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
-    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -29,138 +14,99 @@ GRPC_VERSION: str
 class PositionServiceStub:
     """Positions and their history."""
 
-    @_typing.overload
-    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
-    @_typing.overload
-    def __new__(cls, channel: _aio.Channel) -> PositionServiceAsyncStub: ...
-    GetPositions: _grpc.UnaryUnaryMultiCallable[_position_pb2.PositionServiceGetPositionsRequest, _position_pb2.PositionServiceGetPositionsResponse]
-    """Positions of the named symbols, all when none is named."""
-    GetPosition: _grpc.UnaryUnaryMultiCallable[_position_pb2.PositionServiceGetPositionRequest, _position_pb2.PositionServiceGetPositionResponse]
-    """One position with its open orders."""
-    SubscribePositions: _grpc.UnaryStreamMultiCallable[_position_pb2.PositionServiceSubscribePositionsRequest, _position_pb2.PositionUpdate]
-    """Position changes."""
-    GetOpenOrders: _grpc.UnaryUnaryMultiCallable[_position_pb2.PositionServiceGetOpenOrdersRequest, _position_pb2.PositionServiceGetOpenOrdersResponse]
-    """Open orders."""
-    GetOrderHistory: _grpc.UnaryUnaryMultiCallable[_position_pb2.PositionServiceGetOrderHistoryRequest, _position_pb2.PositionServiceGetOrderHistoryResponse]
-    """Past orders."""
-    GetOrder: _grpc.UnaryUnaryMultiCallable[_position_pb2.PositionServiceGetOrderRequest, _position_pb2.PositionServiceGetOrderResponse]
-    """One order with its fills."""
-    GetFills: _grpc.UnaryUnaryMultiCallable[_position_pb2.PositionServiceGetFillsRequest, _position_pb2.PositionServiceGetFillsResponse]
-    """Fills."""
-    GetPositionHistory: _grpc.UnaryUnaryMultiCallable[_position_pb2.PositionServiceGetPositionHistoryRequest, _position_pb2.PositionServiceGetPositionHistoryResponse]
-    """Past positions."""
-    GetRealizedPnL: _grpc.UnaryUnaryMultiCallable[_position_pb2.PositionServiceGetRealizedPnLRequest, _position_pb2.PositionServiceGetRealizedPnLResponse]
-    """Realized profit."""
-    GetUnrealizedPnL: _grpc.UnaryUnaryMultiCallable[_position_pb2.PositionServiceGetUnrealizedPnLRequest, _position_pb2.PositionServiceGetUnrealizedPnLResponse]
-    """Unrealized profit."""
-
-@_typing.type_check_only
-class PositionServiceAsyncStub(PositionServiceStub):
-    """Positions and their history."""
-
     def __init__(self, channel: _aio.Channel) -> None: ...
-    GetPositions: _aio.UnaryUnaryMultiCallable[_position_pb2.PositionServiceGetPositionsRequest, _position_pb2.PositionServiceGetPositionsResponse]  # type: ignore[assignment]
+    GetPositions: _aio.UnaryUnaryMultiCallable[_position_pb2.PositionServiceGetPositionsRequest, _position_pb2.PositionServiceGetPositionsResponse]
     """Positions of the named symbols, all when none is named."""
-    GetPosition: _aio.UnaryUnaryMultiCallable[_position_pb2.PositionServiceGetPositionRequest, _position_pb2.PositionServiceGetPositionResponse]  # type: ignore[assignment]
+    GetPosition: _aio.UnaryUnaryMultiCallable[_position_pb2.PositionServiceGetPositionRequest, _position_pb2.PositionServiceGetPositionResponse]
     """One position with its open orders."""
-    SubscribePositions: _aio.UnaryStreamMultiCallable[_position_pb2.PositionServiceSubscribePositionsRequest, _position_pb2.PositionUpdate]  # type: ignore[assignment]
+    SubscribePositions: _aio.UnaryStreamMultiCallable[_position_pb2.PositionServiceSubscribePositionsRequest, _position_pb2.PositionUpdate]
     """Position changes."""
-    GetOpenOrders: _aio.UnaryUnaryMultiCallable[_position_pb2.PositionServiceGetOpenOrdersRequest, _position_pb2.PositionServiceGetOpenOrdersResponse]  # type: ignore[assignment]
+    GetOpenOrders: _aio.UnaryUnaryMultiCallable[_position_pb2.PositionServiceGetOpenOrdersRequest, _position_pb2.PositionServiceGetOpenOrdersResponse]
     """Open orders."""
-    GetOrderHistory: _aio.UnaryUnaryMultiCallable[_position_pb2.PositionServiceGetOrderHistoryRequest, _position_pb2.PositionServiceGetOrderHistoryResponse]  # type: ignore[assignment]
+    GetOrderHistory: _aio.UnaryUnaryMultiCallable[_position_pb2.PositionServiceGetOrderHistoryRequest, _position_pb2.PositionServiceGetOrderHistoryResponse]
     """Past orders."""
-    GetOrder: _aio.UnaryUnaryMultiCallable[_position_pb2.PositionServiceGetOrderRequest, _position_pb2.PositionServiceGetOrderResponse]  # type: ignore[assignment]
+    GetOrder: _aio.UnaryUnaryMultiCallable[_position_pb2.PositionServiceGetOrderRequest, _position_pb2.PositionServiceGetOrderResponse]
     """One order with its fills."""
-    GetFills: _aio.UnaryUnaryMultiCallable[_position_pb2.PositionServiceGetFillsRequest, _position_pb2.PositionServiceGetFillsResponse]  # type: ignore[assignment]
+    GetFills: _aio.UnaryUnaryMultiCallable[_position_pb2.PositionServiceGetFillsRequest, _position_pb2.PositionServiceGetFillsResponse]
     """Fills."""
-    GetPositionHistory: _aio.UnaryUnaryMultiCallable[_position_pb2.PositionServiceGetPositionHistoryRequest, _position_pb2.PositionServiceGetPositionHistoryResponse]  # type: ignore[assignment]
+    GetPositionHistory: _aio.UnaryUnaryMultiCallable[_position_pb2.PositionServiceGetPositionHistoryRequest, _position_pb2.PositionServiceGetPositionHistoryResponse]
     """Past positions."""
-    GetRealizedPnL: _aio.UnaryUnaryMultiCallable[_position_pb2.PositionServiceGetRealizedPnLRequest, _position_pb2.PositionServiceGetRealizedPnLResponse]  # type: ignore[assignment]
+    GetRealizedPnL: _aio.UnaryUnaryMultiCallable[_position_pb2.PositionServiceGetRealizedPnLRequest, _position_pb2.PositionServiceGetRealizedPnLResponse]
     """Realized profit."""
-    GetUnrealizedPnL: _aio.UnaryUnaryMultiCallable[_position_pb2.PositionServiceGetUnrealizedPnLRequest, _position_pb2.PositionServiceGetUnrealizedPnLResponse]  # type: ignore[assignment]
+    GetUnrealizedPnL: _aio.UnaryUnaryMultiCallable[_position_pb2.PositionServiceGetUnrealizedPnLRequest, _position_pb2.PositionServiceGetUnrealizedPnLResponse]
     """Unrealized profit."""
 
-class PositionServiceServicer(metaclass=_abc_1.ABCMeta):
+class PositionServiceServicer:
     """Positions and their history."""
 
-    @_abc_1.abstractmethod
     def GetPositions(
         self,
         request: _position_pb2.PositionServiceGetPositionsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_position_pb2.PositionServiceGetPositionsResponse, _abc.Awaitable[_position_pb2.PositionServiceGetPositionsResponse]]:
+        context: _aio.ServicerContext[_position_pb2.PositionServiceGetPositionsRequest, _abc.Awaitable[_position_pb2.PositionServiceGetPositionsResponse]],
+    ) -> _abc.Awaitable[_position_pb2.PositionServiceGetPositionsResponse]:
         """Positions of the named symbols, all when none is named."""
 
-    @_abc_1.abstractmethod
     def GetPosition(
         self,
         request: _position_pb2.PositionServiceGetPositionRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_position_pb2.PositionServiceGetPositionResponse, _abc.Awaitable[_position_pb2.PositionServiceGetPositionResponse]]:
+        context: _aio.ServicerContext[_position_pb2.PositionServiceGetPositionRequest, _abc.Awaitable[_position_pb2.PositionServiceGetPositionResponse]],
+    ) -> _abc.Awaitable[_position_pb2.PositionServiceGetPositionResponse]:
         """One position with its open orders."""
 
-    @_abc_1.abstractmethod
     def SubscribePositions(
         self,
         request: _position_pb2.PositionServiceSubscribePositionsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_position_pb2.PositionUpdate], _abc.AsyncIterator[_position_pb2.PositionUpdate]]:
+        context: _aio.ServicerContext[_position_pb2.PositionServiceSubscribePositionsRequest, _abc.AsyncIterator[_position_pb2.PositionUpdate]],
+    ) -> _abc.AsyncIterator[_position_pb2.PositionUpdate]:
         """Position changes."""
 
-    @_abc_1.abstractmethod
     def GetOpenOrders(
         self,
         request: _position_pb2.PositionServiceGetOpenOrdersRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_position_pb2.PositionServiceGetOpenOrdersResponse, _abc.Awaitable[_position_pb2.PositionServiceGetOpenOrdersResponse]]:
+        context: _aio.ServicerContext[_position_pb2.PositionServiceGetOpenOrdersRequest, _abc.Awaitable[_position_pb2.PositionServiceGetOpenOrdersResponse]],
+    ) -> _abc.Awaitable[_position_pb2.PositionServiceGetOpenOrdersResponse]:
         """Open orders."""
 
-    @_abc_1.abstractmethod
     def GetOrderHistory(
         self,
         request: _position_pb2.PositionServiceGetOrderHistoryRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_position_pb2.PositionServiceGetOrderHistoryResponse, _abc.Awaitable[_position_pb2.PositionServiceGetOrderHistoryResponse]]:
+        context: _aio.ServicerContext[_position_pb2.PositionServiceGetOrderHistoryRequest, _abc.Awaitable[_position_pb2.PositionServiceGetOrderHistoryResponse]],
+    ) -> _abc.Awaitable[_position_pb2.PositionServiceGetOrderHistoryResponse]:
         """Past orders."""
 
-    @_abc_1.abstractmethod
     def GetOrder(
         self,
         request: _position_pb2.PositionServiceGetOrderRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_position_pb2.PositionServiceGetOrderResponse, _abc.Awaitable[_position_pb2.PositionServiceGetOrderResponse]]:
+        context: _aio.ServicerContext[_position_pb2.PositionServiceGetOrderRequest, _abc.Awaitable[_position_pb2.PositionServiceGetOrderResponse]],
+    ) -> _abc.Awaitable[_position_pb2.PositionServiceGetOrderResponse]:
         """One order with its fills."""
 
-    @_abc_1.abstractmethod
     def GetFills(
         self,
         request: _position_pb2.PositionServiceGetFillsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_position_pb2.PositionServiceGetFillsResponse, _abc.Awaitable[_position_pb2.PositionServiceGetFillsResponse]]:
+        context: _aio.ServicerContext[_position_pb2.PositionServiceGetFillsRequest, _abc.Awaitable[_position_pb2.PositionServiceGetFillsResponse]],
+    ) -> _abc.Awaitable[_position_pb2.PositionServiceGetFillsResponse]:
         """Fills."""
 
-    @_abc_1.abstractmethod
     def GetPositionHistory(
         self,
         request: _position_pb2.PositionServiceGetPositionHistoryRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_position_pb2.PositionServiceGetPositionHistoryResponse, _abc.Awaitable[_position_pb2.PositionServiceGetPositionHistoryResponse]]:
+        context: _aio.ServicerContext[_position_pb2.PositionServiceGetPositionHistoryRequest, _abc.Awaitable[_position_pb2.PositionServiceGetPositionHistoryResponse]],
+    ) -> _abc.Awaitable[_position_pb2.PositionServiceGetPositionHistoryResponse]:
         """Past positions."""
 
-    @_abc_1.abstractmethod
     def GetRealizedPnL(
         self,
         request: _position_pb2.PositionServiceGetRealizedPnLRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_position_pb2.PositionServiceGetRealizedPnLResponse, _abc.Awaitable[_position_pb2.PositionServiceGetRealizedPnLResponse]]:
+        context: _aio.ServicerContext[_position_pb2.PositionServiceGetRealizedPnLRequest, _abc.Awaitable[_position_pb2.PositionServiceGetRealizedPnLResponse]],
+    ) -> _abc.Awaitable[_position_pb2.PositionServiceGetRealizedPnLResponse]:
         """Realized profit."""
 
-    @_abc_1.abstractmethod
     def GetUnrealizedPnL(
         self,
         request: _position_pb2.PositionServiceGetUnrealizedPnLRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_position_pb2.PositionServiceGetUnrealizedPnLResponse, _abc.Awaitable[_position_pb2.PositionServiceGetUnrealizedPnLResponse]]:
+        context: _aio.ServicerContext[_position_pb2.PositionServiceGetUnrealizedPnLRequest, _abc.Awaitable[_position_pb2.PositionServiceGetUnrealizedPnLResponse]],
+    ) -> _abc.Awaitable[_position_pb2.PositionServiceGetUnrealizedPnLResponse]:
         """Unrealized profit."""
 
-def add_PositionServiceServicer_to_server(servicer: PositionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+def add_PositionServiceServicer_to_server(servicer: PositionServiceServicer, server: _aio.Server) -> None: ...

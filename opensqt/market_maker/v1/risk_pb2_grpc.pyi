@@ -6,22 +6,7 @@ Risk view and limits."""
 from collections import abc as _abc
 from grpc import aio as _aio
 from opensqt.market_maker.v1 import risk_pb2 as _risk_pb2
-import abc as _abc_1
-import grpc as _grpc
-import sys
-import typing as _typing
 
-if sys.version_info >= (3, 11):
-    from typing import Self as _Self
-else:
-    from typing_extensions import Self as _Self
-
-_T = _typing.TypeVar("_T")
-
-class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
-
-class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
-    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -29,138 +14,99 @@ GRPC_VERSION: str
 class RiskServiceStub:
     """Risk figures, limits and circuit breakers."""
 
-    @_typing.overload
-    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
-    @_typing.overload
-    def __new__(cls, channel: _aio.Channel) -> RiskServiceAsyncStub: ...
-    GetRiskMetrics: _grpc.UnaryUnaryMultiCallable[_risk_pb2.GetRiskMetricsRequest, _risk_pb2.GetRiskMetricsResponse]
-    """Figures by symbol."""
-    GetPositionLimits: _grpc.UnaryUnaryMultiCallable[_risk_pb2.GetPositionLimitsRequest, _risk_pb2.GetPositionLimitsResponse]
-    """Limits of one symbol."""
-    UpdatePositionLimits: _grpc.UnaryUnaryMultiCallable[_risk_pb2.UpdatePositionLimitsRequest, _risk_pb2.UpdatePositionLimitsResponse]
-    """Change the limits of one symbol."""
-    GetExposure: _grpc.UnaryUnaryMultiCallable[_risk_pb2.GetExposureRequest, _risk_pb2.GetExposureResponse]
-    """Exposure over all symbols."""
-    SubscribeRiskAlerts: _grpc.UnaryStreamMultiCallable[_risk_pb2.SubscribeRiskAlertsRequest, _risk_pb2.RiskAlert]
-    """Alerts as they are raised."""
-    TriggerReconciliation: _grpc.UnaryUnaryMultiCallable[_risk_pb2.TriggerReconciliationRequest, _risk_pb2.TriggerReconciliationResponse]
-    """Start a reconciliation with the venue."""
-    GetReconciliationStatus: _grpc.UnaryUnaryMultiCallable[_risk_pb2.GetReconciliationStatusRequest, _risk_pb2.GetReconciliationStatusResponse]
-    """Result of a reconciliation."""
-    GetCircuitBreakerStatus: _grpc.UnaryUnaryMultiCallable[_risk_pb2.GetCircuitBreakerStatusRequest, _risk_pb2.GetCircuitBreakerStatusResponse]
-    """State of a circuit breaker."""
-    OpenCircuitBreaker: _grpc.UnaryUnaryMultiCallable[_risk_pb2.OpenCircuitBreakerRequest, _risk_pb2.OpenCircuitBreakerResponse]
-    """Stop opening orders."""
-    CloseCircuitBreaker: _grpc.UnaryUnaryMultiCallable[_risk_pb2.CloseCircuitBreakerRequest, _risk_pb2.CloseCircuitBreakerResponse]
-    """Allow opening orders."""
-
-@_typing.type_check_only
-class RiskServiceAsyncStub(RiskServiceStub):
-    """Risk figures, limits and circuit breakers."""
-
     def __init__(self, channel: _aio.Channel) -> None: ...
-    GetRiskMetrics: _aio.UnaryUnaryMultiCallable[_risk_pb2.GetRiskMetricsRequest, _risk_pb2.GetRiskMetricsResponse]  # type: ignore[assignment]
+    GetRiskMetrics: _aio.UnaryUnaryMultiCallable[_risk_pb2.GetRiskMetricsRequest, _risk_pb2.GetRiskMetricsResponse]
     """Figures by symbol."""
-    GetPositionLimits: _aio.UnaryUnaryMultiCallable[_risk_pb2.GetPositionLimitsRequest, _risk_pb2.GetPositionLimitsResponse]  # type: ignore[assignment]
+    GetPositionLimits: _aio.UnaryUnaryMultiCallable[_risk_pb2.GetPositionLimitsRequest, _risk_pb2.GetPositionLimitsResponse]
     """Limits of one symbol."""
-    UpdatePositionLimits: _aio.UnaryUnaryMultiCallable[_risk_pb2.UpdatePositionLimitsRequest, _risk_pb2.UpdatePositionLimitsResponse]  # type: ignore[assignment]
+    UpdatePositionLimits: _aio.UnaryUnaryMultiCallable[_risk_pb2.UpdatePositionLimitsRequest, _risk_pb2.UpdatePositionLimitsResponse]
     """Change the limits of one symbol."""
-    GetExposure: _aio.UnaryUnaryMultiCallable[_risk_pb2.GetExposureRequest, _risk_pb2.GetExposureResponse]  # type: ignore[assignment]
+    GetExposure: _aio.UnaryUnaryMultiCallable[_risk_pb2.GetExposureRequest, _risk_pb2.GetExposureResponse]
     """Exposure over all symbols."""
-    SubscribeRiskAlerts: _aio.UnaryStreamMultiCallable[_risk_pb2.SubscribeRiskAlertsRequest, _risk_pb2.RiskAlert]  # type: ignore[assignment]
+    SubscribeRiskAlerts: _aio.UnaryStreamMultiCallable[_risk_pb2.SubscribeRiskAlertsRequest, _risk_pb2.RiskAlert]
     """Alerts as they are raised."""
-    TriggerReconciliation: _aio.UnaryUnaryMultiCallable[_risk_pb2.TriggerReconciliationRequest, _risk_pb2.TriggerReconciliationResponse]  # type: ignore[assignment]
+    TriggerReconciliation: _aio.UnaryUnaryMultiCallable[_risk_pb2.TriggerReconciliationRequest, _risk_pb2.TriggerReconciliationResponse]
     """Start a reconciliation with the venue."""
-    GetReconciliationStatus: _aio.UnaryUnaryMultiCallable[_risk_pb2.GetReconciliationStatusRequest, _risk_pb2.GetReconciliationStatusResponse]  # type: ignore[assignment]
+    GetReconciliationStatus: _aio.UnaryUnaryMultiCallable[_risk_pb2.GetReconciliationStatusRequest, _risk_pb2.GetReconciliationStatusResponse]
     """Result of a reconciliation."""
-    GetCircuitBreakerStatus: _aio.UnaryUnaryMultiCallable[_risk_pb2.GetCircuitBreakerStatusRequest, _risk_pb2.GetCircuitBreakerStatusResponse]  # type: ignore[assignment]
+    GetCircuitBreakerStatus: _aio.UnaryUnaryMultiCallable[_risk_pb2.GetCircuitBreakerStatusRequest, _risk_pb2.GetCircuitBreakerStatusResponse]
     """State of a circuit breaker."""
-    OpenCircuitBreaker: _aio.UnaryUnaryMultiCallable[_risk_pb2.OpenCircuitBreakerRequest, _risk_pb2.OpenCircuitBreakerResponse]  # type: ignore[assignment]
+    OpenCircuitBreaker: _aio.UnaryUnaryMultiCallable[_risk_pb2.OpenCircuitBreakerRequest, _risk_pb2.OpenCircuitBreakerResponse]
     """Stop opening orders."""
-    CloseCircuitBreaker: _aio.UnaryUnaryMultiCallable[_risk_pb2.CloseCircuitBreakerRequest, _risk_pb2.CloseCircuitBreakerResponse]  # type: ignore[assignment]
+    CloseCircuitBreaker: _aio.UnaryUnaryMultiCallable[_risk_pb2.CloseCircuitBreakerRequest, _risk_pb2.CloseCircuitBreakerResponse]
     """Allow opening orders."""
 
-class RiskServiceServicer(metaclass=_abc_1.ABCMeta):
+class RiskServiceServicer:
     """Risk figures, limits and circuit breakers."""
 
-    @_abc_1.abstractmethod
     def GetRiskMetrics(
         self,
         request: _risk_pb2.GetRiskMetricsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_risk_pb2.GetRiskMetricsResponse, _abc.Awaitable[_risk_pb2.GetRiskMetricsResponse]]:
+        context: _aio.ServicerContext[_risk_pb2.GetRiskMetricsRequest, _abc.Awaitable[_risk_pb2.GetRiskMetricsResponse]],
+    ) -> _abc.Awaitable[_risk_pb2.GetRiskMetricsResponse]:
         """Figures by symbol."""
 
-    @_abc_1.abstractmethod
     def GetPositionLimits(
         self,
         request: _risk_pb2.GetPositionLimitsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_risk_pb2.GetPositionLimitsResponse, _abc.Awaitable[_risk_pb2.GetPositionLimitsResponse]]:
+        context: _aio.ServicerContext[_risk_pb2.GetPositionLimitsRequest, _abc.Awaitable[_risk_pb2.GetPositionLimitsResponse]],
+    ) -> _abc.Awaitable[_risk_pb2.GetPositionLimitsResponse]:
         """Limits of one symbol."""
 
-    @_abc_1.abstractmethod
     def UpdatePositionLimits(
         self,
         request: _risk_pb2.UpdatePositionLimitsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_risk_pb2.UpdatePositionLimitsResponse, _abc.Awaitable[_risk_pb2.UpdatePositionLimitsResponse]]:
+        context: _aio.ServicerContext[_risk_pb2.UpdatePositionLimitsRequest, _abc.Awaitable[_risk_pb2.UpdatePositionLimitsResponse]],
+    ) -> _abc.Awaitable[_risk_pb2.UpdatePositionLimitsResponse]:
         """Change the limits of one symbol."""
 
-    @_abc_1.abstractmethod
     def GetExposure(
         self,
         request: _risk_pb2.GetExposureRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_risk_pb2.GetExposureResponse, _abc.Awaitable[_risk_pb2.GetExposureResponse]]:
+        context: _aio.ServicerContext[_risk_pb2.GetExposureRequest, _abc.Awaitable[_risk_pb2.GetExposureResponse]],
+    ) -> _abc.Awaitable[_risk_pb2.GetExposureResponse]:
         """Exposure over all symbols."""
 
-    @_abc_1.abstractmethod
     def SubscribeRiskAlerts(
         self,
         request: _risk_pb2.SubscribeRiskAlertsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_risk_pb2.RiskAlert], _abc.AsyncIterator[_risk_pb2.RiskAlert]]:
+        context: _aio.ServicerContext[_risk_pb2.SubscribeRiskAlertsRequest, _abc.AsyncIterator[_risk_pb2.RiskAlert]],
+    ) -> _abc.AsyncIterator[_risk_pb2.RiskAlert]:
         """Alerts as they are raised."""
 
-    @_abc_1.abstractmethod
     def TriggerReconciliation(
         self,
         request: _risk_pb2.TriggerReconciliationRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_risk_pb2.TriggerReconciliationResponse, _abc.Awaitable[_risk_pb2.TriggerReconciliationResponse]]:
+        context: _aio.ServicerContext[_risk_pb2.TriggerReconciliationRequest, _abc.Awaitable[_risk_pb2.TriggerReconciliationResponse]],
+    ) -> _abc.Awaitable[_risk_pb2.TriggerReconciliationResponse]:
         """Start a reconciliation with the venue."""
 
-    @_abc_1.abstractmethod
     def GetReconciliationStatus(
         self,
         request: _risk_pb2.GetReconciliationStatusRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_risk_pb2.GetReconciliationStatusResponse, _abc.Awaitable[_risk_pb2.GetReconciliationStatusResponse]]:
+        context: _aio.ServicerContext[_risk_pb2.GetReconciliationStatusRequest, _abc.Awaitable[_risk_pb2.GetReconciliationStatusResponse]],
+    ) -> _abc.Awaitable[_risk_pb2.GetReconciliationStatusResponse]:
         """Result of a reconciliation."""
 
-    @_abc_1.abstractmethod
     def GetCircuitBreakerStatus(
         self,
         request: _risk_pb2.GetCircuitBreakerStatusRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_risk_pb2.GetCircuitBreakerStatusResponse, _abc.Awaitable[_risk_pb2.GetCircuitBreakerStatusResponse]]:
+        context: _aio.ServicerContext[_risk_pb2.GetCircuitBreakerStatusRequest, _abc.Awaitable[_risk_pb2.GetCircuitBreakerStatusResponse]],
+    ) -> _abc.Awaitable[_risk_pb2.GetCircuitBreakerStatusResponse]:
         """State of a circuit breaker."""
 
-    @_abc_1.abstractmethod
     def OpenCircuitBreaker(
         self,
         request: _risk_pb2.OpenCircuitBreakerRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_risk_pb2.OpenCircuitBreakerResponse, _abc.Awaitable[_risk_pb2.OpenCircuitBreakerResponse]]:
+        context: _aio.ServicerContext[_risk_pb2.OpenCircuitBreakerRequest, _abc.Awaitable[_risk_pb2.OpenCircuitBreakerResponse]],
+    ) -> _abc.Awaitable[_risk_pb2.OpenCircuitBreakerResponse]:
         """Stop opening orders."""
 
-    @_abc_1.abstractmethod
     def CloseCircuitBreaker(
         self,
         request: _risk_pb2.CloseCircuitBreakerRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_risk_pb2.CloseCircuitBreakerResponse, _abc.Awaitable[_risk_pb2.CloseCircuitBreakerResponse]]:
+        context: _aio.ServicerContext[_risk_pb2.CloseCircuitBreakerRequest, _abc.Awaitable[_risk_pb2.CloseCircuitBreakerResponse]],
+    ) -> _abc.Awaitable[_risk_pb2.CloseCircuitBreakerResponse]:
         """Allow opening orders."""
 
-def add_RiskServiceServicer_to_server(servicer: RiskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+def add_RiskServiceServicer_to_server(servicer: RiskServiceServicer, server: _aio.Server) -> None: ...

@@ -1,0 +1,26 @@
+"""Many link messages in one stream message, within the size a peer accepts."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from google.protobuf.message import Message
+
+from opensqt.rpc.options import BATCH_MAX
+
+ItemT = TypeVar("ItemT", bound=Message)
+BatchT = TypeVar("BatchT", bound=Message)
+
+
+def batches(items: Iterable[ItemT], build: Callable[[list[ItemT]], BatchT]) -> Iterator[BatchT]:
+    """Yield messages that hold ``items`` in order, each of about ``BATCH_MAX`` bytes at most."""
+    gathered: list[ItemT] = []
+    size = 0
+    for item in items:
+        item_size = item.ByteSize()
+        if gathered and size + item_size > BATCH_MAX:
+            yield build(gathered)
+            gathered, size = [], 0
+        gathered.append(item)
+        size += item_size
+    if gathered:
+        yield build(gathered)
