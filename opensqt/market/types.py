@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeAlias
 
 from opensqt.core.ids import AccountName, ClientOrderId, Symbol, TradeId, UnixMs, VenueOrderId
 from opensqt.core.money import ZERO
@@ -112,6 +112,30 @@ class Quote:
     def mid_price(self) -> Decimal:
         """Return the middle between bid and ask."""
         return (self.bid + self.ask) / 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicTrade:
+    """A trade of the market, not of our accounts."""
+
+    symbol: Symbol
+    trade_id: int
+    price: Decimal
+    quantity: Decimal
+    aggressor: Side
+    at_ms: UnixMs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicQuote:
+    """The market's best prices changed."""
+
+    symbol: Symbol
+    quote: Quote
+    at_ms: UnixMs
+
+
+PublicEvent: TypeAlias = PublicTrade | PublicQuote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
