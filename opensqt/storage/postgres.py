@@ -44,6 +44,7 @@ class PostgresDatabase:
         self._schema = schema
         self._timeout_ms = timeout_ms
         self._lock = threading.RLock()
+        self._is_closed = False
         self._connection: psycopg.Connection[Row] | None = None
         self._connected()
 
@@ -79,10 +80,13 @@ class PostgresDatabase:
 
     def close(self) -> None:
         with self._lock:
+            self._is_closed = True
             if self._connection is not None:
                 self._connection.close()
 
     def _connected(self) -> psycopg.Connection[Row]:
+        if self._is_closed:
+            raise DatabaseError(f"{self.place} is closed")
         connection = self._connection
         if connection is not None and not connection.closed:
             return connection
