@@ -48,9 +48,20 @@ class _Incarnation:
 class SymbolProcess:
     """One unit's process. ``start`` once; ``snapshot`` at any time, from any thread."""
 
-    def __init__(self, unit: UnitId, runtime: Runtime, *, ended: Callable[[str], None]) -> None:
-        """Keep the configuration only. ``ended`` is told why when the process must end for good."""
+    def __init__(
+        self,
+        unit: UnitId,
+        runtime: Runtime,
+        *,
+        born_epoch: int = 0,
+        ended: Callable[[str], None],
+    ) -> None:
+        """Keep the configuration only. ``ended`` is told why when the process must end for good.
+
+        ``born_epoch`` is the unit's epoch when its process was first created.
+        """
         self._unit = unit
+        self._born_epoch = born_epoch
         self._runtime = runtime
         self._ended = ended
         self._clock = SystemClock()
@@ -114,6 +125,7 @@ class SymbolProcess:
         status = UnitStatus(
             pid=os.getpid(),
             epoch=0 if incarnation is None else incarnation.epoch,
+            born_epoch=self._born_epoch,
             row=row,
             held=self._held,
             problem=self._problem,

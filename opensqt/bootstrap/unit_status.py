@@ -18,6 +18,8 @@ class UnitStatus:
 
     pid: int
     epoch: int
+    born_epoch: int
+    """Newest epoch when the process was first created; its own first one is the next."""
     row: UnitRecord | None
     """The row the process follows."""
     held: Directive | None
@@ -44,6 +46,7 @@ def unit_status(
         "revision": 0,
         "epoch": status.epoch,
         "pid": status.pid,
+        "restarts": max(0, status.epoch - status.born_epoch - 1),
         "held": "",
         "open_orders": 0,
         "memory_mb": status.memory_mb,

@@ -312,7 +312,9 @@ class Orchestrator:
         while True:
             try:
                 async with asyncio.timeout(self._settings.tender.call_timeout_ms / 1_000):
-                    await self._spawn.ensure_exchange(account)
+                    lease = await self._registry.account_lease(account)
+                    epoch = 0 if lease is None else lease.epoch
+                    await self._spawn.ensure_exchange(account, epoch=epoch)
             except Exception as error:  # noqa: BLE001 - the outermost loop of the account
                 self._log.warning("exchange.failed", account=account, error=repr(error))
             await self._clock.sleep_ms(EXCHANGE_LOOK_MS)

@@ -94,7 +94,7 @@ def symbol_entry(row: UnitRecord, view: UnitView) -> dict[str, object]:
         entry |= {"pid": None, "price_age_ms": None}
     if row.quarantine:
         entry["open_orders"] = None if view.orders_left is None else len(view.orders_left)
-    return entry | {"restarts": view.restarts, "capital": snapshot.get("capital")}
+    return entry | {"restarts": snapshot.get("restarts", 0), "capital": snapshot.get("capital")}
 
 
 def _idle_reason(row: UnitRecord, view: UnitView) -> object:
@@ -141,19 +141,16 @@ def _processes(deployment: Deployment) -> list[dict[str, object]]:
         _process(f"exchange-{account}", snapshot) for account, snapshot in deployment.exchanges
     ]
     found += [
-        {
-            "name": row.unit.path,
-            "pid": (view.snapshot or {}).get("pid") if view.answers else None,
-            "restarts": view.restarts,
-        }
+        _process(row.unit.path, view.snapshot, answers=view.answers)
         for row, view in deployment.units
     ]
     return found + [dict(child) for child in here.children]
 
 
-def _process(name: str, snapshot: Snapshot | None) -> dict[str, object]:
+def _process(name: str, snapshot: Snapshot | None, *, answers: bool = True) -> dict[str, object]:
     answer = snapshot or {}
-    return {"name": name, "pid": answer.get("pid"), "restarts": answer.get("restarts", 0)}
+    pid = answer.get("pid") if answers else None
+    return {"name": name, "pid": pid, "restarts": answer.get("restarts", 0)}
 
 
 def accounts_of(rows: Iterable[UnitRecord]) -> tuple[AccountName, ...]:

@@ -58,8 +58,6 @@ class UnitView:
     """Whether the process answered when it was last asked."""
     seen_ms: int = 0
     """Monotonic time of the snapshot."""
-    restarts: int = 0
-    """Starts of the process after its first one, as far as this orchestrator saw."""
     orders_left: tuple[str, ...] | None = None
     """Open orders of a unit without a process, as the exchange process saw them."""
 
@@ -121,7 +119,6 @@ class UnitTender:
         self._news = asyncio.Event()
         self._silent_since_ms: int | None = None
         self._settled_epoch: int | None = None
-        self._first_epoch = 0
         self._replaced = 0
 
     def wake(self) -> None:
@@ -179,7 +176,6 @@ class UnitTender:
             snapshot=snapshot or self.view.snapshot,
             answers=snapshot is not None,
             seen_ms=now if snapshot is not None else self.view.seen_ms,
-            restarts=max(0, epoch - self._first_epoch),
             orders_left=self.view.orders_left if is_same_row else None,
         )
         return Observed(
@@ -201,7 +197,6 @@ class UnitTender:
     ) -> int:
         if self._settled_epoch is None:
             self._settled_epoch = max(0, epoch - has_process)
-            self._first_epoch = epoch + (not has_process)
         if phase in SETTLED_PHASES or row.quarantine:
             self._settled_epoch = epoch
             self._replaced = 0
@@ -238,7 +233,8 @@ class UnitTender:
     async def _start(self) -> None:
         """Start the process and keep the place in the wave until it answers."""
         async with self._wave:
-            await self._bounded(self._spawn.ensure_unit(self.unit))
+            epoch = await self._registry.symbol_epoch(self.unit)
+            await self._bounded(self._spawn.ensure_unit(self.unit, epoch=epoch))
             give_up_ms = self._clock.monotonic_ms() + self._settings.start_ms_max
             while self._clock.monotonic_ms() < give_up_ms:
                 if await self._bounded(self._spawn.unit_snapshot(self.unit)) is not None:

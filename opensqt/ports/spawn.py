@@ -14,11 +14,14 @@ class SpawnError(Exception):
 class SpawnPort(Protocol):
     """All calls are idempotent and end within seconds, at the latest with ``SpawnError``."""
 
-    async def ensure_exchange(self, account: AccountName) -> None:
-        """Start the exchange process of the account unless it is there."""
+    async def ensure_exchange(self, account: AccountName, *, epoch: int) -> None:
+        """Start the exchange process of the account unless it is there.
 
-    async def ensure_unit(self, unit: UnitId) -> None:
-        """Start the unit's process unless it is there."""
+        ``epoch`` is the newest one in the store: what comes after the next one is a restart.
+        """
+
+    async def ensure_unit(self, unit: UnitId, *, epoch: int) -> None:
+        """Start the unit's process unless it is there; ``epoch`` as above."""
 
     async def stop_unit(self, unit: UnitId) -> None:
         """End the unit's process for good."""
@@ -27,7 +30,8 @@ class SpawnPort(Protocol):
         """Return the process's own status, or None when it does not answer.
 
         Always there: ``state`` (a ``UnitPhase``), ``revision`` of the row it acts on, ``epoch``,
-        ``pid``, ``held`` (directive that replaces the row's, or empty), ``open_orders``. Once
+        ``pid``, ``restarts``, ``held`` (directive that replaces the row's, or empty),
+        ``open_orders``. Once
         known, decimals as strings: ``idle_reason``, ``position``, ``fills``, ``realized_pnl``,
         ``unrealized_pnl``, ``fees``, ``price``, ``price_age_ms``, ``capital``, ``memory_mb``.
         """

@@ -85,7 +85,7 @@ class Fleet:
     failures: int = 0
     """So many of the next starts fail after they happened."""
 
-    async def ensure_exchange(self, account: AccountName) -> None:
+    async def ensure_exchange(self, account: AccountName, *, epoch: int) -> None:
         self.exchanges.add(account)
 
     async def exchange_snapshot(self, account: AccountName) -> Mapping[str, object] | None:
@@ -94,7 +94,7 @@ class Fleet:
     async def stop_exchange(self, account: AccountName) -> None:
         self.exchanges.discard(account)
 
-    async def ensure_unit(self, unit: UnitId) -> None:
+    async def ensure_unit(self, unit: UnitId, *, epoch: int) -> None:
         if unit not in self.processes:
             self.started.append(unit)
             self.starting += 1
@@ -125,6 +125,7 @@ class Fleet:
             "revision": process.revision,
             "epoch": process.epoch,
             "pid": 100 + process.epoch,
+            "restarts": process.epoch - 1,
             "held": process.held,
             "open_orders": self.orders.get(unit, 0),
             "position": "0.5",
