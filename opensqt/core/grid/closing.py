@@ -84,6 +84,12 @@ def flattening_intents(desk: Desk) -> tuple[Intent, ...]:
     return _offered(offer, ready, strays, reach=None)
 
 
+def has_offerable(desk: Desk) -> bool:
+    """Tell whether any level holds inventory that one closing order could sell, now or later."""
+    offer = _Offer(desk=desk, purpose=Purpose.CLOSE, side=Side.SELL)
+    return any(offer.quantity(slot.index, slot.quantity) for slot in desk.free_slots())
+
+
 def _is_shown(offer: _Offer, slot: Slot) -> bool:
     """Tell whether a level is offered already or could be, backing off or not."""
     order = offer.desk.busy.get(slot.index)

@@ -21,7 +21,7 @@ from enum import StrEnum
 from typing import Final
 
 from opensqt.core.facts import Directive, Fact, GridAnchored
-from opensqt.core.grid.closing import closing_intents, flattening_intents
+from opensqt.core.grid.closing import closing_intents, flattening_intents, has_offerable
 from opensqt.core.grid.config import GridConfig, GridMode
 from opensqt.core.grid.desk import Desk, desk_of
 from opensqt.core.grid.ladder import lattice_interval, reference_price
@@ -94,10 +94,10 @@ def plan(state: SymbolState, config: GridConfig, *, now_ms: int) -> Plan:
     match state.directive:
         case Directive.FLATTEN:
             intents = (*_stop_cancels(state, now_ms), *flattening_intents(desk))
-            return _plan(intents, _unless_leftover(state, Idle.FLATTENING))
+            return _plan(intents, _flattening_idle(desk))
         case Directive.DRAIN:
             intents = (*_stop_cancels(state, now_ms), *closing_intents(desk))
-            return _plan(intents, _unless_leftover(state, Idle.DRAINING))
+            return _plan(intents, _draining_idle(desk))
         case _:
             opening, skipped = opening_intents(desk)
             intents = (*_window_cancels(desk), *closing_intents(desk), *opening)
@@ -148,10 +148,19 @@ def _missing(state: SymbolState) -> Idle:
     return Idle.NOT_ANCHORED if state.anchor is None else Idle.NO_PRICE
 
 
-def _unless_leftover(state: SymbolState, idle: Idle) -> Idle:
-    """Return ``idle``, or that nothing is pending and what is left cannot be offered."""
-    is_waiting = not state.is_quiescent or any(slot.refusals for slot in state.slots.values())
-    return idle if is_waiting else Idle.LEFTOVER
+def _flattening_idle(desk: Desk) -> Idle:
+    if desk.price.mid_price is None:
+        return Idle.NO_PRICE
+    return Idle.FLATTENING if _is_waiting(desk) else Idle.LEFTOVER
+
+
+def _draining_idle(desk: Desk) -> Idle:
+    return Idle.DRAINING if _is_waiting(desk) or has_offerable(desk) else Idle.LEFTOVER
+
+
+def _is_waiting(desk: Desk) -> bool:
+    """Tell whether an order has to settle or a level with inventory backs off."""
+    return bool(desk.busy) or any(desk.is_resting(slot) for slot in desk.free_slots())
 
 
 def _running_idle(desk: Desk, skipped: tuple[Skipped, ...]) -> Idle:
