@@ -94,7 +94,7 @@ def _overlaid(root: Branch, environment: Mapping[str, str]) -> Branch:
         steps = name.removeprefix(ENVIRONMENT_PREFIX).lower().split(NESTING)
         if name == DATA_DIR_VARIABLE:
             steps = ["app", "data_dir"]
-        elif not name.startswith(ENVIRONMENT_PREFIX) or len(steps) < 2 or not all(steps):  # noqa: PLR2004
+        elif not name.startswith(ENVIRONMENT_PREFIX) or len(steps) < 2 or not all(steps):  # noqa: PLR2004 - section and key
             continue
         value = resolve_plain(environment[name])
         leaf = Leaf(
@@ -190,7 +190,7 @@ def _markets(root: Branch) -> dict[str, tuple[str, ...]]:
     # Read from the tree, so that targets are judged even when something else is wrong. One
     # unknown venue leaves open what could be meant; then nothing is said about targets.
     accounts = root.children.get("accounts")
-    markets = {}
+    markets: dict[str, tuple[str, ...]] = {}
     for name, account in accounts.children.items() if isinstance(accounts, Branch) else ():
         venue = account.children.get("venue") if isinstance(account, Branch) else None
         known = MARKETS_OF_VENUE.get(str(venue.value)) if isinstance(venue, Leaf) else None

@@ -42,7 +42,7 @@ def run_dir_path(data: Path, environ: Mapping[str, str]) -> Path:
         if len(os.fsencode(path)) + 1 + _SOCKET_NAME_BYTES_MAX <= SOCKET_PATH_BYTES_MAX:
             return path
     # A fixed place in /tmp is safe because owner and mode are verified before each use.
-    return Path(f"/tmp/opensqt-{os.getuid()}") / digest  # noqa: S108
+    return Path(f"/tmp/opensqt-{os.getuid()}") / digest  # noqa: S108 - made with mode 0700 and checked
 
 
 class RunDir:

@@ -145,14 +145,14 @@ class _RawMixin:
                 payload=payload,
                 url=url,
             )
-        return super().handle_errors(*arguments)  # type: ignore[misc]
+        return super().handle_errors(*arguments)  # type: ignore[misc]  # ccxt is untyped
 
     def handle_message(self, client: object, message: object) -> Any:
         # ccxt's watch methods merge updates and drop those nobody is waiting for; here every frame
         # passes before they see it.
         if self.opensqt_tap is not None:
             self.opensqt_tap(client, message)
-        return super().handle_message(client, message)  # type: ignore[misc]
+        return super().handle_message(client, message)  # type: ignore[misc]  # ccxt is untyped
 
 
 class Transport:
