@@ -43,6 +43,12 @@ class Recovered:
 class JournalPort(Protocol):
     """Append-only facts with snapshots. One writer; every commit is atomic and synchronous."""
 
+    async def claim(self, epoch: int) -> None:
+        """Shut out every process with a lower epoch, durably, before reading what it wrote.
+
+        Raise ``StaleEpochError`` when a higher epoch has claimed or committed. Idempotent.
+        """
+
     async def load(self) -> Recovered:
         """Return the newest snapshot and all facts after it, oldest first."""
 
@@ -58,7 +64,7 @@ class JournalPort(Protocol):
 
         Orders and trades are indexed in the same transaction. ``snapshot`` is the state after
         these facts; its price is not kept. Raise ``SequenceConflictError``, ``StaleEpochError``
-        (``epoch`` below the highest that ever committed), ``DuplicateTradeError``,
+        (``epoch`` below the highest that ever claimed or committed), ``DuplicateTradeError``,
         ``JournalError`` (the store failed, or a fact cannot be stored).
         When the reply of the store is lost the caller re-reads; it never assumes.
         """

@@ -75,6 +75,11 @@ class MemoryJournal:
         """Sever the connection: every later call raises ``JournalError`` and does nothing."""
         self._is_dead = True
 
+    async def claim(self, epoch: int) -> None:
+        self._check_alive()
+        self._check_epoch(epoch)
+        self._disk.epoch = epoch
+
     async def load(self) -> Recovered:
         self._check_alive()
         if not self._disk.snapshots:
@@ -126,10 +131,7 @@ class MemoryJournal:
 
     def _check(self, facts: tuple[Fact, ...], *, epoch: int, expected_sequence: int) -> None:
         disk = self._disk
-        if epoch < disk.epoch:
-            raise StaleEpochError(
-                f"epoch {epoch} of {disk.unit.text} is over, the newest is {disk.epoch}"
-            )
+        self._check_epoch(epoch)
         if expected_sequence != disk.sequence:
             raise SequenceConflictError(
                 f"expected sequence {expected_sequence} of {disk.unit.text}, found {disk.sequence}"
@@ -139,6 +141,13 @@ class MemoryJournal:
                 raise DuplicateTradeError(f"trade {fact.trade_id} was committed before")
             if isinstance(fact, OrderIntended) and fact.client_order_id in disk.orders:
                 raise JournalError(f"order {fact.client_order_id} was intended before")
+
+    def _check_epoch(self, epoch: int) -> None:
+        disk = self._disk
+        if epoch < disk.epoch:
+            raise StaleEpochError(
+                f"epoch {epoch} of {disk.unit.text} is over, the newest is {disk.epoch}"
+            )
 
     def _write(self, facts: tuple[Fact, ...], *, epoch: int, snapshot: SymbolState | None) -> None:
         disk = self._disk

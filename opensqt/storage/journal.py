@@ -93,6 +93,13 @@ class SqlJournal:
         self._database = database
         self._unit = unit
 
+    async def claim(self, epoch: int) -> None:
+        def write() -> None:
+            with self._database.transaction():
+                self._check_fence(epoch)
+
+        await self._run(write)
+
     async def load(self) -> Recovered:
         return await self._run(self._load)
 
@@ -139,7 +146,7 @@ class SqlJournal:
         return await self._run(lambda: self._facts(after, count_max))
 
     async def epoch(self) -> int:
-        """Return the highest epoch that ever committed, 0 if none did."""
+        """Return the highest epoch that ever claimed or committed, 0 if none did."""
         return await self._run(self._fence)
 
     def close(self) -> None:

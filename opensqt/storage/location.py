@@ -43,18 +43,19 @@ def journal_paths(data: Path) -> tuple[Path, ...]:
 def journal_database(location: Location, unit: UnitId) -> Database:
     """Open the store of a unit's journal; raise ``DatabaseError``."""
     if is_server(location):
-        return _server(str(location), f"journal-{unit.path}")
+        return server(str(location), f"journal-{unit.path}")
     return SqliteDatabase(journal_path(Path(location), unit))
 
 
 def control_database(location: Location) -> Database:
     """Open the control store; raise ``DatabaseError``."""
     if is_server(location):
-        return _server(str(location), "control")
+        return server(str(location), "control")
     return SqliteDatabase(control_path(Path(location)))
 
 
-def _server(address: str, schema: str) -> Database:
+def server(address: str, schema: str) -> Database:
+    """Open one schema of a server; raise ``DatabaseError``."""
     # Imported on use: the driver costs a process 0.2 s and 7 MB that a file does not need.
     from opensqt.storage.postgres import PostgresDatabase  # noqa: PLC0415
 

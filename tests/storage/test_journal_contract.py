@@ -148,6 +148,21 @@ async def test_a_stale_process_learns_that_it_is_stale_rather_than_behind(
         await old.commit([started(1)], epoch=1, expected_sequence=0)
 
 
+async def test_a_claim_shuts_out_the_old_process_before_it_is_read(bench: JournalBench) -> None:
+    old, new = bench.open(), bench.open()
+    await old.commit([started(1)], epoch=1, expected_sequence=0)
+
+    await new.claim(2)
+    await new.claim(2)
+
+    with pytest.raises(StaleEpochError, match="epoch 1 of paper/BTCUSDT:perp is over"):
+        await old.commit([started(1)], epoch=1, expected_sequence=1)
+    with pytest.raises(StaleEpochError):
+        await old.claim(1)
+    assert await contents(new) == (started(1),)
+    assert await new.commit([started(2)], epoch=2, expected_sequence=1) == 2
+
+
 async def test_a_trade_moves_the_position_once(journal: ClosableJournal) -> None:
     await journal.commit([intended("a"), traded("1")], epoch=1, expected_sequence=0)
 
