@@ -55,3 +55,12 @@ def build_text() -> str:
 def fresh_bytes() -> bytes:
     """Return random bytes for a deployment tag; used only when a control store is created."""
     return secrets.token_bytes(8)
+
+
+def incarnation_of(run_path: Path, name: str) -> int:
+    """Return how many processes have served under a name so far; 0 if none has."""
+    try:
+        first, _, _ = (run_path / f"{name}.lock").read_text("utf-8").partition(" ")
+    except OSError:
+        return 0
+    return int(first) if first.isdecimal() else 0

@@ -8,7 +8,7 @@ row is written by compare-and-set.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
@@ -78,6 +78,8 @@ class OrchestratorPorts:
     log: LogPort
     down: StandDownPort
     surroundings: Callable[[], Surroundings]
+    ended: Callable[[], Awaitable[None]]
+    """Called at the end of a shutdown that left nothing of ours unattended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +106,7 @@ class Orchestrator:
         self._log = ports.log
         self._down = ports.down
         self._surroundings = ports.surroundings
+        self._ended = ports.ended
         self._catalog = catalog
         self._settings = settings
         self._census = Census(spawn=ports.spawn, clock=ports.clock)
@@ -267,6 +270,7 @@ class Orchestrator:
         orders_empty = cancel and all(end.open_orders == () for end in ends)
         if orders_empty or not cancel:
             await self._stop_exchanges(rows)
+            await self._ended()
         self._log.info("orchestrator.shutdown", units=len(ends), orders_empty=orders_empty)
         return {
             "orders_empty": orders_empty,

@@ -188,9 +188,8 @@ class UnitTender:
         )
 
     async def _epoch(self, snapshot: Snapshot | None) -> int:
-        if snapshot is not None:
-            return _integer(snapshot, "epoch")
-        return await self._registry.symbol_epoch(self.unit)
+        # A process that has just begun has not taken its epoch yet and says 0.
+        return _integer(snapshot, "epoch") or await self._registry.symbol_epoch(self.unit)
 
     def _failed_starts(
         self, row: UnitRecord, phase: UnitPhase | None, epoch: int, *, has_process: bool

@@ -207,6 +207,7 @@ class Scene:
     log: Lines = field(default_factory=Lines)
     mark: Mark = field(default_factory=Mark)
     clock: FastClock = field(default_factory=FastClock)
+    endings: int = 0
     fleet: Fleet = field(init=False)
 
     def __post_init__(self) -> None:
@@ -222,6 +223,7 @@ class Scene:
             surroundings=lambda: Surroundings(
                 pid=1, memory_mb=50, endpoints={"control": "unix:/run/control.sock"}
             ),
+            ended=self._end,
         )
         return Orchestrator(
             ports=ports,
@@ -232,3 +234,6 @@ class Scene:
                 tender=TenderSettings(call_timeout_ms=200),
             ),
         )
+
+    async def _end(self) -> None:
+        self.endings += 1

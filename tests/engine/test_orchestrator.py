@@ -306,6 +306,7 @@ async def test_shutdown_leaves_no_order_and_no_process_but_what_is_desired(
     ]
     assert (scene.fleet.processes, scene.fleet.exchanges) == ({}, set())
     assert scene.fleet.orders == {BTC: 0, ETH: 0}
+    assert scene.endings == 1
     assert await scene.registry.units() == rows
 
 
