@@ -73,7 +73,9 @@ class PaperConfig:
 
     host: str
     port: int
-    """0 = any free port."""
+    """0 = any free port. The venue's own protocol, over TLS."""
+    control_port: int
+    """0 = any free port. The control API, plain HTTP."""
     seed: int
     maker_fee: Decimal
     """Fraction of the notional; negative = rebate."""

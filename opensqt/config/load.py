@@ -62,6 +62,11 @@ def load_keys(path: Path, environment: Mapping[str, str]) -> dict[AccountName, A
     }
 
 
+def load_settings(path: Path, environment: Mapping[str, str]) -> Settings:
+    """Return the settings themselves, secrets hidden; for showing them."""
+    return _read(path, environment).settings
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Result:
     settings: Settings
@@ -219,7 +224,7 @@ def _deployment(settings: Settings, merged: Merged, path: Path) -> Deployment:
         source=path.absolute(),
         mode=Mode(app.mode),
         timezone=app.timezone,
-        data_dir=Path(app.data_dir).expanduser().absolute(),
+        data_dir=Path(app.data_dir).expanduser().resolve(),
         engine_type=EngineType(app.engine_type),
         current_exchange=ExchangeName(app.current_exchange),
         remote=RemoteConfig(address=settings.remote.address),
@@ -232,6 +237,7 @@ def _deployment(settings: Settings, merged: Merged, path: Path) -> Deployment:
         paper=PaperConfig(
             host=paper.host,
             port=paper.port,
+            control_port=paper.control_port,
             seed=paper.seed,
             maker_fee=paper.maker_fee,
             taker_fee=paper.taker_fee,

@@ -118,6 +118,9 @@ class PaperSettings(Section):
 
     host: str = Field(default="127.0.0.1", min_length=1, description="address it listens on")
     port: int = Field(default=0, ge=0, le=65535, description="0 = any free port")
+    control_port: int = Field(
+        default=0, ge=0, le=65535, description="of the control API; 0 = any free port"
+    )
     seed: int = Field(default=7, ge=0, le=2**31 - 1, description="seed of the synthetic market")
     maker_fee: Money = Field(
         default=Decimal(0),

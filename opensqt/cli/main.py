@@ -1,0 +1,83 @@
+"""The command line. Imports happen inside commands, so that `--help` is quick."""
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from opensqt.cli import config_commands, lifecycle, serve, symbols
+from opensqt.cli.exits import EXIT_OF_CODE, CommandError, Exit
+from opensqt.cli.printing import complain
+from opensqt.ports.control import ControlError
+
+app = typer.Typer(
+    name="opensqt",
+    help="A durable, multi-symbol crypto market maker.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+config_app = typer.Typer(
+    help="Check and show configuration files.", no_args_is_help=True, rich_markup_mode=None
+)
+serve_app = typer.Typer(
+    help="Run one process of a deployment in the foreground.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+app.command()(lifecycle.up)
+app.command()(lifecycle.down)
+app.command()(lifecycle.status)
+app.command()(symbols.add_symbol)
+app.command()(symbols.remove_symbol)
+app.command()(symbols.pause)
+app.command()(symbols.resume)
+app.command()(lifecycle.logs)
+app.command()(lifecycle.doctor)
+config_app.command()(config_commands.check)
+config_app.command()(config_commands.show)
+config_app.command()(config_commands.schema)
+serve_app.command()(serve.connector)
+serve_app.command()(serve.paper_venue)
+app.add_typer(config_app, name="config")
+app.add_typer(serve_app, name="serve")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    try:
+        app(args=[*(sys.argv[1:] if arguments is None else arguments)], prog_name="opensqt")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else Exit.OK
+    except CommandError as error:
+        complain(f"opensqt: {error}")
+        return error.exit_code
+    except ControlError as error:
+        complain(f"opensqt: {error.message}")
+        return EXIT_OF_CODE[error.code]
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return Exit.UNEXPECTED
+    except Exception as error:  # noqa: BLE001 - the outermost frame of the program
+        return _unexpected(error)
+    return Exit.OK
+
+
+def _unexpected(error: Exception) -> int:
+    from opensqt.config.problems import ConfigError
+
+    if isinstance(error, ConfigError):
+        for problem in error.problems:
+            complain(problem.text)
+        return Exit.USAGE
+    import traceback
+
+    traceback.print_exception(error)
+    complain(f"opensqt: unexpected {type(error).__name__}: {error}")
+    return Exit.UNEXPECTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

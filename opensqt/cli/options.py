@@ -1,0 +1,19 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+ConfigOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Configuration file.", metavar="FILE"),
+]
+DataDirOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Data directory (OPENSQT_DATA_DIR, ./data).", metavar="DIR"),
+]
+JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+TargetsArgument: TypeAlias = Annotated[
+    list[str], typer.Argument(help="[ACCOUNT/]SYMBOL[:spot|:perp][#INSTANCE]", metavar="TARGET...")
+]

@@ -1,0 +1,109 @@
+"""Ending a deployment: orders first, then exactly the processes that were started."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from opensqt.cli.children import ACTORS, RAY, forget_ports
+from opensqt.cli.control import connected
+from opensqt.cli.exits import Exit
+from opensqt.cli.processes import family, mark_of, process_table
+from opensqt.cli.supervisor import read_children, stop_children
+from opensqt.ports.clock import ClockPort
+from opensqt.ports.control import Answer, ControlError
+from opensqt.system.rundir import RunDir
+
+ORDERS_WAIT_MS: Final = 20_000
+GRACE_MS: Final = 5_000
+_CONNECTOR: Final = "connector-"
+
+Say = Callable[[str], None]
+
+
+async def take_down(run: RunDir, data: Path, *, orders: str, clock: ClockPort, say: Say) -> Exit:
+    """End trading and every process of the deployment; desired state is kept.
+
+    Our orders are canceled (or, with ``orders="keep"``, left); positions are kept and printed.
+    """
+    names = [*read_children(run)]
+    answer = await _stand_down(run, orders=orders, say=say)
+    # Nothing may place an order any more before anybody else cancels.
+    await stop_children(run, [ACTORS, RAY], clock=clock, grace_ms=GRACE_MS)
+    is_clean = orders == "keep"
+    if answer is not None:
+        is_clean = is_clean or bool(answer.get("orders_empty"))
+        _print_answer(answer, orders=orders, say=say)
+    if not is_clean:
+        is_clean = await _cancel_without_orchestrator(run, data, names, say=say)
+    await stop_children(run, names, clock=clock, grace_ms=GRACE_MS)
+    left = family(process_table(), mark=mark_of(run.path), leaders=[])
+    for process in left:
+        say(f"process {process.pid} would not end")
+    _clear(run)
+    say("all processes have ended" if not left else f"{len(left)} processes are left")
+    return Exit.OK if is_clean and not left else Exit.PARTLY
+
+
+def purge(data: Path, run: RunDir, *, say: Say) -> None:
+    """Delete what a paper deployment has stored; the folder must look like one of ours."""
+    if (data / "control.db").exists() or (data / "logs").exists():
+        shutil.rmtree(data)
+        say(f"deleted {data}")
+    shutil.rmtree(run.path / "ray", ignore_errors=True)
+
+
+async def _stand_down(run: RunDir, *, orders: str, say: Say) -> Answer | None:
+    import asyncio
+
+    say("canceling our orders" if orders == "cancel" else "keeping our orders")
+    try:
+        async with asyncio.timeout(ORDERS_WAIT_MS / 1000 + 10), connected(run) as control:
+            return await control.shutdown(orders=orders, wait_ms=ORDERS_WAIT_MS)
+    except (ControlError, TimeoutError) as error:
+        said = error.message if isinstance(error, ControlError) else "no answer in time"
+        say(f"the orchestrator could not do it: {said}")
+        return None
+
+
+def _print_answer(answer: Answer, *, orders: str, say: Say) -> None:
+    positions = answer.get("positions")
+    for position in positions if isinstance(positions, list) else ():
+        say(f"position kept: {position['account']}/{position['symbol']} {position['quantity']}")
+    left = answer.get("open_orders")
+    if answer.get("orders_empty"):
+        say("no order of ours is left at the venue")
+    elif orders == "cancel":
+        listed = ", ".join(map(str, left)) if isinstance(left, list) and left else "unknown"
+        say(f"orders may be left at the venue: {listed}")
+
+
+async def _cancel_without_orchestrator(
+    run: RunDir, data: Path, names: list[str], *, say: Say
+) -> bool:
+    from opensqt.bootstrap.last_cancel import LastCancelError, cancel_account
+
+    accounts = [name.removeprefix(_CONNECTOR) for name in names if name.startswith(_CONNECTOR)]
+    if not accounts:
+        say("no connector runs: our orders could not be canceled")
+        return False
+    is_clean = True
+    for account in accounts:
+        try:
+            left = await cancel_account(account, run=run, data=data)
+        except LastCancelError as error:
+            say(f"{account}: our orders could not be canceled: {error}")
+            is_clean = False
+            continue
+        is_clean = is_clean and not left
+        say(
+            f"{account}: canceled through the connector, "
+            + (f"{len(left)} orders of ours left" if left else "no order of ours left")
+        )
+    return is_clean
+
+
+def _clear(run: RunDir) -> None:
+    for name in run.endpoints():
+        run.set_endpoint(name, None)
+    forget_ports(run)
