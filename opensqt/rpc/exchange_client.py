@@ -1,0 +1,306 @@
+"""A venue account behind a connector: ``VenuePort`` over ``ExchangeService``.
+
+An order is written once. It is NOT_SENT only when that is proven: no connection before the call, a
+request that could not be encoded, or a refusal that a server gives before it asks the venue.
+Everything else that is not an answer is UNKNOWN.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from opensqt.core.ids import ClientOrderId, Symbol, UnixMs, VenueOrderId
+from opensqt.core.instrument import Instrument
+from opensqt.market_maker.v1 import exchange_pb2
+from opensqt.market_maker.v1.exchange_pb2_grpc import ExchangeServiceStub
+from opensqt.market_maker.v1.facts_pb2 import OrderOutcome
+from opensqt.ports.exchange import (
+    Balance,
+    CancelRequest,
+    Listing,
+    Outcome,
+    OutcomeClass,
+    PlaceRequest,
+    UnknownSymbolError,
+    VenueCode,
+    VenueEvent,
+    VenueOrder,
+    VenuePosition,
+    VenueUnavailableError,
+)
+from opensqt.rpc.auth import ClientSecurity
+from opensqt.rpc.channel import (
+    CONNECT_TIMEOUT_MS,
+    CallLostError,
+    Connection,
+    Locate,
+    NotConnectedError,
+    completed,
+)
+from opensqt.wire.errors import WireError
+from opensqt.wire.exchange import encode_cancel, encode_place
+from opensqt.wire.facts import (
+    decode_balance,
+    decode_event,
+    decode_instrument,
+    decode_listing,
+    decode_order,
+    decode_outcome,
+    decode_position,
+    decode_trade,
+)
+
+# Our servers give these answers before they touch the venue; see exchange_server.
+_NEVER_SENT: Final = {
+    grpc.StatusCode.INVALID_ARGUMENT: VenueCode.INVALID_ORDER,
+    grpc.StatusCode.UNAUTHENTICATED: VenueCode.AUTHENTICATION,
+    grpc.StatusCode.UNIMPLEMENTED: VenueCode.UPSTREAM_REJECTED,
+}
+
+ResultT = TypeVar("ResultT")
+_Method: TypeAlias = Callable[[ExchangeServiceStub], grpc.aio.UnaryUnaryMultiCallable[Any, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeTimeouts:
+    """How long to wait; all below the time a replaced channel is kept."""
+
+    connect_ms: int = CONNECT_TIMEOUT_MS
+    order_ms: int = 10_000
+    """Longer than request expiry plus the venue's own wait: afterwards it is looked up anyway."""
+    query_ms: int = 10_000
+
+
+class GrpcExchange:
+    """``VenuePort`` of one connector."""
+
+    def __init__(
+        self,
+        locate: Locate,
+        *,
+        subscriber: str,
+        security: ClientSecurity | None = None,
+        timeouts: ExchangeTimeouts | None = None,
+    ) -> None:
+        """Connect when first asked; ``subscriber`` names this process at the connector."""
+        self._security = security or ClientSecurity()
+        self._timeouts = timeouts or ExchangeTimeouts()
+        self._connection = Connection(
+            locate, security=self._security, timeout_ms=self._timeouts.connect_ms
+        )
+        self._subscriber = subscriber
+        self._symbols: frozenset[Symbol] = frozenset()
+        self._subscribed: frozenset[Symbol] | None = None
+
+    async def close(self) -> None:
+        """End all calls and the event stream."""
+        await self._connection.close()
+
+    # -- orders
+
+    async def place(self, request: PlaceRequest) -> Outcome:
+        """Send one order once; a lost answer is UNKNOWN."""
+        try:
+            message = exchange_pb2.SubmitOrderRequest(order=encode_place(request))
+        except WireError as error:
+            return _not_sent(VenueCode.INVALID_ORDER, str(error))
+        return await self._order(lambda stub: stub.SubmitOrder, message)
+
+    async def cancel(self, request: CancelRequest) -> Outcome:
+        """Ask for a cancel once; a lost answer is UNKNOWN."""
+        try:
+            message = exchange_pb2.WithdrawOrderRequest(cancel=encode_cancel(request))
+        except WireError as error:
+            return _not_sent(VenueCode.INVALID_ORDER, str(error))
+        return await self._order(lambda stub: stub.WithdrawOrder, message)
+
+    async def _order(self, method: _Method, message: Message) -> Outcome:
+        try:
+            channel = await self._connection.channel()
+        except NotConnectedError as error:
+            return _not_sent(VenueCode.LINK_DOWN, str(error))
+        try:
+            response = await completed(
+                method(ExchangeServiceStub(channel))(
+                    message,
+                    timeout=self._timeouts.order_ms / 1_000,
+                    metadata=self._security.metadata,
+                    wait_for_ready=False,
+                )
+            )
+        except grpc.aio.AioRpcError as error:
+            code = _NEVER_SENT.get(error.code())
+            if code is not None:
+                return _not_sent(code, error.details() or "")
+            return _unknown(f"{error.code().name.lower()}: {error.details()}")
+        except CallLostError as error:
+            return _unknown(str(error))
+        return _outcome(response.outcome)
+
+    # -- evidence
+
+    async def instrument(self, symbol: Symbol) -> Instrument:
+        """Return the venue's current rules of a symbol."""
+        request = exchange_pb2.GetInstrumentRequest(symbol=symbol)
+        response = await self._ask(lambda stub: stub.GetInstrument, request)
+        return _understood(lambda: decode_instrument(response.instrument))
+
+    async def find_order(
+        self,
+        symbol: Symbol,
+        *,
+        client_order_id: ClientOrderId | None = None,
+        venue_order_id: VenueOrderId | None = None,
+    ) -> VenueOrder | None:
+        """Return the order, or None when the venue says there is none."""
+        request = exchange_pb2.LookupOrderRequest(
+            symbol=symbol,
+            client_order_id=client_order_id or "",
+            venue_order_id=venue_order_id or "",
+        )
+        response = await self._ask(lambda stub: stub.LookupOrder, request)
+        if not response.HasField("order"):
+            return None
+        return _understood(lambda: decode_order(response.order))
+
+    async def open_orders(self, symbol: Symbol | None) -> Listing:
+        """Return all open orders of one symbol or of the account."""
+        request = exchange_pb2.ListOpenOrdersRequest(symbol=symbol or "")
+        response = await self._ask(lambda stub: stub.ListOpenOrders, request)
+        return _understood(lambda: decode_listing(response.listing))
+
+    async def trades(self, symbol: Symbol, *, since_ms: UnixMs) -> Listing:
+        """Return the account's executions on the symbol since then, oldest first."""
+        request = exchange_pb2.GetTradesRequest(symbol=symbol, since_ms=since_ms)
+        response = await self._ask(lambda stub: stub.GetTrades, request)
+        return _understood(
+            lambda: Listing(
+                trades=tuple(decode_trade(one) for one in response.trades),
+                is_complete=response.complete,
+            )
+        )
+
+    async def position(self, symbol: Symbol) -> VenuePosition:
+        """Return the account's position; quantity 0 when flat."""
+        request = exchange_pb2.LookupPositionRequest(symbol=symbol)
+        response = await self._ask(lambda stub: stub.LookupPosition, request)
+        return _understood(lambda: decode_position(response.position))
+
+    async def balances(self) -> tuple[Balance, ...]:
+        """Return the account's balances."""
+        request = exchange_pb2.ListBalancesRequest()
+        response = await self._ask(lambda stub: stub.ListBalances, request)
+        return _understood(lambda: tuple(decode_balance(one) for one in response.balances))
+
+    async def server_time_ms(self) -> UnixMs:
+        """Return the venue's clock."""
+        request = exchange_pb2.GetServerTimeRequest()
+        response = await self._ask(lambda stub: stub.GetServerTime, request)
+        return UnixMs(response.venue_time_ms)
+
+    async def fence(self, *, account_epoch: int, kill_epoch: int) -> tuple[ClientOrderId, ...]:
+        """Have older epochs refused; return the ids that can no longer be recalled."""
+        request = exchange_pb2.FenceRequest(account_epoch=account_epoch, kill_epoch=kill_epoch)
+        response = await self._ask(lambda stub: stub.Fence, request)
+        return tuple(map(ClientOrderId, response.in_flight_client_order_ids))
+
+    # -- events
+
+    async def watch(self, symbols: frozenset[Symbol]) -> None:
+        """Set whose prices are wanted; kept for the next ``events`` when there is no stream."""
+        self._symbols = symbols
+        if self._subscribed is None or self._subscribed == symbols:
+            return
+        request = exchange_pb2.WatchSymbolsRequest(
+            subscriber=self._subscriber, symbols=sorted(symbols)
+        )
+        await self._ask(lambda stub: stub.WatchSymbols, request)
+        self._subscribed = symbols
+
+    async def events(self) -> AsyncIterator[tuple[VenueEvent, ...]]:
+        """Yield batches until the connection ends, which raises ``VenueUnavailableError``.
+
+        Whoever asks again gets the present state of the venue's streams first. What happened in
+        between is not repeated: it is a gap.
+        """
+        wanted = self._symbols
+        request = exchange_pb2.SubscribeEventsRequest(
+            subscriber=self._subscriber, symbols=sorted(wanted)
+        )
+        try:
+            channel = await self._connection.channel()
+            call = ExchangeServiceStub(channel).SubscribeEvents(
+                request, metadata=self._security.metadata
+            )
+            try:
+                while True:
+                    response = await completed(call.read())
+                    if not isinstance(response, exchange_pb2.SubscribeEventsResponse):
+                        break
+                    if self._subscribed is None:
+                        self._subscribed = wanted
+                        await self.watch(self._symbols)
+                    events = tuple(decode_event(one) for one in response.events)
+                    if events:
+                        yield events
+            finally:
+                self._subscribed = None
+                call.cancel()
+        except (NotConnectedError, CallLostError, WireError) as error:
+            raise VenueUnavailableError(str(error)) from error
+        except grpc.aio.AioRpcError as error:
+            raise _unavailable(error) from error
+        message = "the connector has ended the event stream"
+        raise VenueUnavailableError(message)
+
+    async def _ask(self, method: _Method, message: Message) -> Any:
+        try:
+            channel = await self._connection.channel()
+            return await completed(
+                method(ExchangeServiceStub(channel))(
+                    message,
+                    timeout=self._timeouts.query_ms / 1_000,
+                    metadata=self._security.metadata,
+                )
+            )
+        except (NotConnectedError, CallLostError) as error:
+            raise VenueUnavailableError(str(error)) from error
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.NOT_FOUND:
+                raise UnknownSymbolError(error.details()) from error
+            raise _unavailable(error) from error
+
+
+def _understood(decode: Callable[[], ResultT]) -> ResultT:
+    # An answer that cannot be read teaches nothing.
+    try:
+        return decode()
+    except WireError as error:
+        message = f"unreadable answer: {error}"
+        raise VenueUnavailableError(message) from error
+
+
+def _unavailable(error: grpc.aio.AioRpcError) -> VenueUnavailableError:
+    return VenueUnavailableError(f"{error.code().name.lower()}: {error.details()}")
+
+
+def _outcome(message: OrderOutcome) -> Outcome:
+    try:
+        return decode_outcome(message)
+    except WireError as error:
+        return Outcome(
+            outcome=OutcomeClass.UNKNOWN,
+            code=VenueCode.UNKNOWN_STATE,
+            message=f"unreadable answer: {error}",
+        )
+
+
+def _not_sent(code: VenueCode, message: str) -> Outcome:
+    return Outcome(outcome=OutcomeClass.NOT_SENT, code=code, message=message)
+
+
+def _unknown(message: str) -> Outcome:
+    return Outcome(outcome=OutcomeClass.UNKNOWN, code=VenueCode.LINK_DOWN, message=message)
