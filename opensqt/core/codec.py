@@ -185,6 +185,8 @@ def _encode_decimal(value: object) -> object:
     if type(value) is not Decimal:
         raise CodecError(f"expected a decimal, got {_kind(value)}")
     text = str(value)
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
     if _CANONICAL_TEXT.fullmatch(text):  # nearly always; the rest of this function is slower
         return text
     if not value.is_finite() or abs(value.adjusted()) >= _DIGITS_MAX:
