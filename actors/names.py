@@ -1,0 +1,29 @@
+"""What every actor is called, and the options all of them share."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+NAMESPACE: Final = "opensqt"
+ORCHESTRATOR: Final = "orchestrator"
+WATCH: Final = "watch"
+"""Concurrency group with a loop of its own: what is asked there never waits for the work."""
+WATCH_CALLS_MAX: Final = 8
+CALLS_MAX: Final = 64
+
+# Detached: a job that ends takes nothing with it. Restarts without end, because the registry and
+# not Ray decides what shall run; retries never, because a call that failed may have happened.
+OPTIONS: Final[Mapping[str, Any]] = {
+    "namespace": NAMESPACE,
+    "lifetime": "detached",
+    "get_if_exists": True,
+    "num_cpus": 0,
+    "max_restarts": -1,
+    "max_task_retries": 0,
+    "max_concurrency": CALLS_MAX,
+    "concurrency_groups": {WATCH: WATCH_CALLS_MAX},
+}
+
+
+def exchange_name(account: str) -> str:
+    """Return the name of an account's exchange actor."""
+    return f"exchange-{account}"
