@@ -13,7 +13,7 @@ ONE: Final = Decimal(1)
 
 # Thirty digits each side hold every venue amount seen so far (18 decimals at most) and keep a
 # hostile "1e999999" from becoming a gigabyte of digits.
-_DECIMAL_TEXT: Final = re.compile(r"-?\d{1,30}(\.\d{1,30})?")
+_DECIMAL_TEXT: Final = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
 
 
 class MoneyError(ValueError):
