@@ -1,5 +1,7 @@
 """Ending a deployment: orders first, then exactly the processes that were started."""
 
+import asyncio
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,7 @@ from opensqt.cli.control import connected
 from opensqt.cli.exits import Exit
 from opensqt.cli.processes import family, mark_of, process_table
 from opensqt.cli.supervisor import read_children, stop_children
+from opensqt.core.ids import AccountName
 from opensqt.ports.clock import ClockPort
 from opensqt.ports.control import Answer, ControlError
 from opensqt.system.rundir import RunDir
@@ -35,7 +38,7 @@ async def take_down(run: RunDir, data: Path, *, orders: str, clock: ClockPort, s
         is_clean = is_clean or bool(answer.get("orders_empty"))
         _print_answer(answer, orders=orders, say=say)
     if not is_clean:
-        is_clean = await _cancel_without_orchestrator(run, data, names, say=say)
+        is_clean = await _cancel_without_orchestrator(data, names, clock=clock, say=say)
     await stop_children(run, names, clock=clock, grace_ms=GRACE_MS)
     left = family(process_table(), mark=mark_of(run.path), leaders=[])
     for process in left:
@@ -54,8 +57,6 @@ def purge(data: Path, run: RunDir, *, say: Say) -> None:
 
 
 async def _stand_down(run: RunDir, *, orders: str, say: Say) -> Answer | None:
-    import asyncio
-
     say("canceling our orders" if orders == "cancel" else "keeping our orders")
     try:
         async with asyncio.timeout(ORDERS_WAIT_MS / 1000 + 10), connected(run) as control:
@@ -79,10 +80,12 @@ def _print_answer(answer: Answer, *, orders: str, say: Say) -> None:
 
 
 async def _cancel_without_orchestrator(
-    run: RunDir, data: Path, names: list[str], *, say: Say
+    data: Path, names: list[str], *, clock: ClockPort, say: Say
 ) -> bool:
     from opensqt.bootstrap.last_cancel import LastCancelError, cancel_account
+    from opensqt.bootstrap.runtime import Runtime
 
+    runtime = Runtime(data_dir=str(data), run_root=os.environ.get("XDG_RUNTIME_DIR", ""))
     accounts = [name.removeprefix(_CONNECTOR) for name in names if name.startswith(_CONNECTOR)]
     if not accounts:
         say("no connector runs: our orders could not be canceled")
@@ -90,7 +93,7 @@ async def _cancel_without_orchestrator(
     is_clean = True
     for account in accounts:
         try:
-            left = await cancel_account(account, run=run, data=data)
+            left = await cancel_account(AccountName(account), runtime, clock=clock)
         except LastCancelError as error:
             say(f"{account}: our orders could not be canceled: {error}")
             is_clean = False

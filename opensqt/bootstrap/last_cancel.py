@@ -1,0 +1,115 @@
+"""Taking back all orders of an account when orchestrator and exchange process are gone.
+
+The account is taken over like by a new exchange process, so whatever wakes up late is refused by
+the connector. Foreign and manual orders are never touched.
+"""
+
+import asyncio
+from typing import Final
+
+from opensqt.bootstrap.runtime import Runtime, connector_name, fresh_bytes
+from opensqt.core.ids import AccountName, ClientOrderId, is_ours
+from opensqt.ports.clock import ClockPort
+from opensqt.ports.exchange import CancelRequest, ExchangePort, VenueOrder, VenueUnavailableError
+from opensqt.ports.registry import RegistryError
+from opensqt.rpc.endpoint import FixedLocator, UnixLocator
+from opensqt.rpc.exchange_client import GrpcExchange
+from opensqt.storage.control import SqlControlStore, open_control
+from opensqt.system import process
+
+LEASE_TTL_MS: Final = 10_000
+LEASE_WAIT_MS: Final = LEASE_TTL_MS + 2_000
+"""How long a lease is waited for whose holder cannot be proven dead."""
+CANCEL_WAIT_MS: Final = 10_000
+LOOK_MS: Final = 300
+LOOKS: Final = 3
+"""Empty lists in a row that count as empty: venues show a new order with some delay."""
+
+
+class LastCancelError(Exception):
+    """Nothing is known about our orders; the message says why."""
+
+
+async def cancel_account(
+    account: AccountName, runtime: Runtime, *, connector_address: str = "", clock: ClockPort
+) -> tuple[ClientOrderId, ...]:
+    """Cancel every order of this deployment on the account; return those still open.
+
+    Raise ``LastCancelError`` when the account could not be taken or the venue was not seen.
+    """
+    run = runtime.open_run_dir()
+    locate = (
+        FixedLocator(connector_address)
+        if connector_address
+        else UnixLocator(run.path, connector_name(account))
+    )
+    venue = GrpcExchange(locate, subscriber="last-cancel")
+    try:
+        registry = await asyncio.to_thread(
+            open_control,
+            runtime.location,
+            writer=f"last cancel {account}",
+            random_bytes=fresh_bytes(),
+        )
+        epoch = await _take_over(registry, account, clock)
+        kill = await registry.kill_row()
+        await venue.fence(account_epoch=epoch, kill_epoch=kill.epoch if kill.is_engaged else 0)
+        return await _cancel(
+            venue, deployment=await registry.deployment(), epoch=epoch, clock=clock
+        )
+    except (RegistryError, VenueUnavailableError) as error:
+        raise LastCancelError(str(error)) from error
+    finally:
+        await venue.close()
+
+
+async def _take_over(registry: SqlControlStore, account: AccountName, clock: ClockPort) -> int:
+    give_up_ms = clock.monotonic_ms() + LEASE_WAIT_MS
+    while True:
+        held = await registry.account_lease(account)
+        try:
+            lease = await registry.acquire_account(
+                account,
+                holder=process.holder(),
+                now_ms=clock.now_ms(),
+                ttl_ms=LEASE_TTL_MS,
+                take_over=held is not None and process.is_proven_dead(held.holder),
+            )
+        except RegistryError:
+            if clock.monotonic_ms() >= give_up_ms:
+                raise
+            await clock.sleep_ms(LOOK_MS)
+        else:
+            return lease.epoch
+
+
+async def _cancel(
+    venue: ExchangePort, *, deployment: str, epoch: int, clock: ClockPort
+) -> tuple[ClientOrderId, ...]:
+    give_up_ms = clock.monotonic_ms() + CANCEL_WAIT_MS
+    empty_looks = 0
+    while True:
+        left = await _ours(venue, deployment)
+        empty_looks = 0 if left else empty_looks + 1
+        if empty_looks >= LOOKS or clock.monotonic_ms() >= give_up_ms:
+            return tuple(order.client_order_id for order in left)
+        for order in left:
+            await venue.cancel(
+                CancelRequest(
+                    symbol=order.symbol,
+                    client_order_id=order.client_order_id,
+                    venue_order_id=order.venue_order_id,
+                    symbol_epoch=0,
+                    account_epoch=epoch,
+                )
+            )
+        await clock.sleep_ms(LOOK_MS)
+
+
+async def _ours(venue: ExchangePort, deployment: str) -> tuple[VenueOrder, ...]:
+    listing = await venue.open_orders(None)
+    if not listing.is_complete:
+        raise VenueUnavailableError("the venue's open list is not complete")
+    return tuple(
+        order for order in listing.orders if is_ours(order.client_order_id, deployment=deployment)
+    )
