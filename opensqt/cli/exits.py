@@ -23,6 +23,7 @@ EXIT_OF_CODE: Final = {
     ControlCode.NOT_FOUND: Exit.USAGE,
     ControlCode.CONFLICT: Exit.REFUSED,
     ControlCode.NOT_READY: Exit.NOT_READY,
+    ControlCode.DENIED: Exit.AUTH,
     ControlCode.INTERNAL: Exit.UNEXPECTED,
 }
 

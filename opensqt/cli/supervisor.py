@@ -8,8 +8,7 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -63,7 +62,6 @@ class Supervisor:
         self._logs = logs
         self._clock = clock
         self._log = log
-        self._handles: dict[str, subprocess.Popen[bytes]] = {}
         self._states = read_children(run)
         self._stored: Mapping[str, ChildState] = {}
 
@@ -118,14 +116,12 @@ class Supervisor:
         process = state.process
         if process is None:
             return
-        handle = self._handles.get(spec.name)
-        code = handle.poll() if handle is not None else None
-        if process.is_alive and code is None:
+        if process.is_alive:
             if not state.is_ready and self._says_ready(spec, state):
                 self._log.info("supervisor.ready", child=spec.name, pid=state.pid)
                 self._states[spec.name] = from_entry(to_entry(state) | {"is_ready": True})
             return
-        self._handles.pop(spec.name, None)
+        code = _exit_code(process.pid)
         self._sweep(spec.name, process)
         ended = after_exit(spec, state, is_success=code == 0, now_ms=self._clock.now_ms())
         self._states[spec.name] = ended
@@ -149,24 +145,23 @@ class Supervisor:
             **spec.environment,
             MARK: mark_of(self._run.path, spec.name),
         }
-        with path.open("ab") as log:
-            offset = log.tell()
-            handle = subprocess.Popen(
-                spec.arguments,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        offset = path.stat().st_size if path.exists() else 0
+        try:
+            pid = _spawn(spec.arguments, environment, log=path)
+        except OSError as error:
+            now_ms = self._clock.now_ms()
+            state = self._states.get(spec.name, ChildState(started_ms=now_ms))
+            failed = after_exit(spec, state, is_success=False, now_ms=now_ms)
+            self._states[spec.name] = failed
+            self._log.error("supervisor.not_started", child=spec.name, error=str(error))
+            return
         # A child of ours stays in the process table until we collect it, so its start is there.
-        process = ProcessName(pid=handle.pid, start=start_ticks(handle.pid) or 0)
-        self._handles[spec.name] = handle
+        process = ProcessName(pid=pid, start=start_ticks(pid) or 0)
         self._states[spec.name] = after_start(
             spec, self._states, process, now_ms=self._clock.now_ms(), log_offset=offset
         )
         self._store()
-        self._log.info("supervisor.started", child=spec.name, pid=handle.pid)
+        self._log.info("supervisor.started", child=spec.name, pid=pid)
 
     def _says_ready(self, spec: ChildSpec, state: ChildState) -> bool:
         try:
@@ -193,6 +188,36 @@ class Supervisor:
             if earlier is None or earlier.process != state.process:
                 self._run.set_process(name, state.process)
         self._stored = dict(self._states)
+
+
+def _spawn(arguments: Sequence[str], environment: Mapping[str, str], *, log: Path) -> int:
+    """Start a process in a session of its own, detached from our terminal; return its id.
+
+    Not ``subprocess.Popen``, whose objects mind being dropped while their process lives on.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    return os.posix_spawn(
+        arguments[0],
+        arguments,
+        environment,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), flags, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+        # What the interpreter or a shell before us ignores, a child shall not ignore.
+        setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE],
+    )
+
+
+def _exit_code(pid: int) -> int | None:
+    """Collect a child that has ended; None when it was not ours but adopted."""
+    try:
+        found, status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return None
+    return os.waitstatus_to_exitcode(status) if found else None
 
 
 async def stop_children(
