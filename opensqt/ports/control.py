@@ -22,6 +22,8 @@ class ControlCode(StrEnum):
     """The present state does not allow it; nothing was changed."""
     NOT_READY = "not_ready"
     """Cannot be told or done now; asking again later is harmless."""
+    DENIED = "denied"
+    """The caller did not prove who it is."""
     INTERNAL = "internal"
 
 

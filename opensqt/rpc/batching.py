@@ -11,13 +11,21 @@ ItemT = TypeVar("ItemT", bound=Message)
 BatchT = TypeVar("BatchT", bound=Message)
 
 
-def batches(items: Iterable[ItemT], build: Callable[[list[ItemT]], BatchT]) -> Iterator[BatchT]:
-    """Yield messages that hold ``items`` in order, each of about ``BATCH_MAX`` bytes at most."""
+def batches(
+    items: Iterable[ItemT],
+    build: Callable[[list[ItemT]], BatchT],
+    *,
+    size_max: int = BATCH_MAX,
+) -> Iterator[BatchT]:
+    """Yield messages that hold ``items`` in order, at most ``size_max`` bytes of items each.
+
+    An item that is larger alone travels alone.
+    """
     gathered: list[ItemT] = []
     size = 0
     for item in items:
         item_size = item.ByteSize()
-        if gathered and size + item_size > BATCH_MAX:
+        if gathered and size + item_size > size_max:
             yield build(gathered)
             gathered, size = [], 0
         gathered.append(item)
