@@ -16,7 +16,7 @@ from typing import Any, Final
 import ray
 from ray.exceptions import RayError
 
-from actors.names import NAMESPACE, OPTIONS, ORCHESTRATOR
+from actors.names import NAMESPACE, ORCHESTRATOR, remote
 from actors.orchestrator import Orchestrator
 from opensqt.bootstrap.runtime import CONTROL_ENDPOINT, Runtime, build_text, incarnation_of
 from opensqt.bootstrap.standalone import is_supervised
@@ -120,7 +120,7 @@ async def _create(
         "fingerprint": fingerprint,
         "born_incarnation": incarnation_of(runtime.open_run_dir().path, CONTROL_ENDPOINT),
     }
-    kind = ray.remote(Orchestrator).options(name=ORCHESTRATOR, **OPTIONS)
+    kind = remote(Orchestrator, ORCHESTRATOR)
     clock = SystemClock()
     give_up_ms = clock.monotonic_ms() + NAME_FREE_MS
     while True:

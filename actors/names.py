@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+import ray
+
 NAMESPACE: Final = "opensqt"
 ORCHESTRATOR: Final = "orchestrator"
 WATCH: Final = "watch"
@@ -20,10 +22,15 @@ OPTIONS: Final[Mapping[str, Any]] = {
     "max_restarts": -1,
     "max_task_retries": 0,
     "max_concurrency": CALLS_MAX,
-    "concurrency_groups": {WATCH: WATCH_CALLS_MAX},
 }
 
 
 def exchange_name(account: str) -> str:
     """Return the name of an account's exchange actor."""
     return f"exchange-{account}"
+
+
+def remote(kind: type, name: str) -> Any:
+    """Return what creates the actor of this name, or finds the one that is there."""
+    actor = ray.remote(concurrency_groups={WATCH: WATCH_CALLS_MAX})(kind)
+    return actor.options(name=name, **OPTIONS)

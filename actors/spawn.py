@@ -12,7 +12,7 @@ from ray.exceptions import RayError
 from ray.util import list_named_actors
 
 from actors.exchange import Exchange
-from actors.names import NAMESPACE, OPTIONS, exchange_name
+from actors.names import NAMESPACE, exchange_name, remote
 from actors.symbol_manager import SymbolManager
 from opensqt.core.facts import Directive
 from opensqt.core.ids import AccountName, ClientOrderId, UnitId
@@ -84,7 +84,7 @@ class RaySpawn:
 
     async def _create(self, kind: type, name: str, arguments: tuple[Any, ...]) -> None:
         def create() -> None:
-            ray.remote(kind).options(name=name, **OPTIONS).remote(*arguments)
+            remote(kind, name).remote(*arguments)
 
         try:
             await asyncio.to_thread(create)

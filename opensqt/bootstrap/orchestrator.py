@@ -19,12 +19,13 @@ from opensqt.rpc.control_server import control_service
 from opensqt.rpc.endpoint import Endpoint
 from opensqt.rpc.server import RpcServer
 from opensqt.storage.control import SqlControlStore, open_control
-from opensqt.storage.journal import open_journal
+from opensqt.storage.upgrade import upgrade
 from opensqt.system import log, process
 from opensqt.system.clock import SystemClock
 from opensqt.system.rundir import RunDir
 
 _MEBIBYTE: Final = 1 << 20
+_WRITER: Final = "orchestrator"
 
 
 class OrchestratorProcess:
@@ -75,7 +76,6 @@ class OrchestratorProcess:
         endpoint = Endpoint(self._run.path, CONTROL_ENDPOINT)
         try:
             registry = await asyncio.to_thread(self._open_stores)
-            await self._migrate_journals(registry)
             orchestrator = self._compose(registry)
             self._keep_children()
             await orchestrator.start()
@@ -104,20 +104,10 @@ class OrchestratorProcess:
         await self._standalone.stop()
 
     def _open_stores(self) -> SqlControlStore:
-        return open_control(
-            self._runtime.location,
-            writer="orchestrator",
-            random_bytes=fresh_bytes(),
-            may_migrate=True,
-        )
-
-    async def _migrate_journals(self, registry: SqlControlStore) -> None:
-        """Bring every journal to this build's schema before its process opens it."""
-        for row in await registry.units():
-            journal = await asyncio.to_thread(
-                open_journal, self._runtime.location, row.unit, may_migrate=True
-            )
-            journal.close()
+        """Bring all stores to this build's schema before any other process opens them."""
+        location = self._runtime.location
+        upgrade(location, writer=_WRITER, random_bytes=fresh_bytes())
+        return open_control(location, writer=_WRITER, random_bytes=fresh_bytes())
 
     def _compose(self, registry: SqlControlStore) -> Orchestrator:
         ports = OrchestratorPorts(
