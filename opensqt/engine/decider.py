@@ -170,10 +170,12 @@ class Decider:
         )
         self._decisions.add(task)
         waiter = asyncio.get_running_loop().create_task(committed.wait())
-        await asyncio.wait((task, waiter), return_when=asyncio.FIRST_COMPLETED)
-        waiter.cancel()
-        del self._committed[workflow_id]
         task.add_done_callback(self._decided)
+        try:
+            await asyncio.wait((task, waiter), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiter.cancel()
+            del self._committed[workflow_id]
         if task.done():
             error = task.exception()
             if isinstance(error, StaleEpochError | SequenceConflictError):
@@ -205,7 +207,7 @@ class Decider:
                 )
             case CancelOrder():
                 return CancelIntended(
-                    client_order_id=intent.client_order_id, reason=intent.reason, at_ms=now_ms
+                    client_order_id=intent.client_order_id, reason=str(intent.reason), at_ms=now_ms
                 )
             case MoveInventory():
                 return InventoryMoved(

@@ -42,7 +42,7 @@ def reported(order: VenueOrder, *, evidence: Evidence, at_ms: UnixMs) -> OrderRe
         status=order.status,
         cumulative_quantity=order.cumulative_quantity,
         venue_order_id=order.venue_order_id,
-        reason=order.reason,
+        reason=str(order.reason),
         evidence=evidence,
         at_ms=at_ms,
     )
@@ -56,7 +56,7 @@ def placed(client_order_id: ClientOrderId, outcome: Outcome, *, at_ms: UnixMs) -
     return OrderReported(
         client_order_id=client_order_id,
         status=_STATUS[outcome.outcome],
-        reason=outcome.code or outcome.outcome,
+        reason=str(outcome.code or outcome.outcome),
         evidence=Evidence.LOCAL if is_local else Evidence.REPLY,
         at_ms=at_ms,
     )

@@ -85,11 +85,20 @@ class UnitExposure:
                 is_live=False,
             )
 
-    def view(self, *, instrument: Instrument | None, price: PriceTicked | None) -> RiskView:
-        """Return what the review may look at."""
+    def view(
+        self,
+        asking: ClientOrderId,
+        *,
+        instrument: Instrument | None,
+        price: PriceTicked | None,
+    ) -> RiskView:
+        """Return what the review may look at, without the order that asks.
+
+        The manager reserves an order before it sends it, and may have declared it already.
+        """
         return RiskView(
             position=self._position,
-            reserved=tuple(self._reserved.values()),
+            reserved=tuple(one for key, one in self._reserved.items() if key != asking),
             instrument=instrument,
             price=price,
         )

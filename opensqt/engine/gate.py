@@ -196,7 +196,9 @@ class Gate:
             return VenueCode.DEADLINE, "the deadline has passed"
         if purpose is Purpose.OPEN and not market.is_live:
             return VenueCode.GATE_SHUT, "a venue stream is down"
-        view = known.exposure.view(instrument=market.instrument, price=market.price)
+        view = known.exposure.view(
+            request.client_order_id, instrument=market.instrument, price=market.price
+        )
         intent = PlaceOrder(
             client_order_id=request.client_order_id,
             slot=0,

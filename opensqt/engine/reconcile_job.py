@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from opensqt.core.symbol import SymbolState
 from opensqt.engine.incoming import Reconciled, TradesFound
 from opensqt.engine.reconciler import Findings, Reconciler
 from opensqt.ports.clock import ClockPort
@@ -28,14 +27,12 @@ class ReconcileJob:
         self,
         reconciler: Reconciler,
         *,
-        state: Callable[[], SymbolState],
         deliver: Callable[[Reconciled | TradesFound], None],
         clock: ClockPort,
         log: LogPort,
     ) -> None:
-        """Compare the state ``state`` returns; hand results to ``deliver``."""
+        """Hand the results of ``reconciler`` to ``deliver``."""
         self._reconciler = reconciler
-        self._state = state
         self._deliver = deliver
         self._clock = clock
         self._log = log
@@ -90,7 +87,7 @@ class ReconcileJob:
 
     async def _pass(self, number: int) -> None:
         try:
-            findings = await self._reconciler.full(self._state())
+            findings = await self._reconciler.full()
         except (VenueUnavailableError, UnknownSymbolError) as error:
             self.problem = str(error) or type(error).__name__
             self._log.warning("reconcile.failed", reason=self.problem, number=number)
@@ -102,7 +99,7 @@ class ReconcileJob:
     async def _trades(self) -> None:
         findings = Findings()
         try:
-            await self._reconciler.add_trades(self._state(), findings)
+            await self._reconciler.add_trades(findings)
         except VenueUnavailableError as error:
             self._log.debug("trades.failed", reason=str(error))
         else:

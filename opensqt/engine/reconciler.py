@@ -5,14 +5,15 @@ pass only gathers facts, in an order that cannot lose any: open orders, look-ups
 from them, trades since before the oldest unsettled order, position last.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 from opensqt.core.facts import Evidence, Fact, InstrumentLoaded, OrderReported
-from opensqt.core.ids import ClientOrderId, UnixMs, VenueOrderId, is_ours, is_sibling
+from opensqt.core.ids import ClientOrderId, Symbol, UnixMs, VenueOrderId, is_ours, is_sibling
 from opensqt.core.orders import OrderStatus
 from opensqt.core.reconcile import trades_since_ms
 from opensqt.core.symbol import SymbolState
-from opensqt.engine.evidence import reported, understand
+from opensqt.engine.evidence import owner_of, reported, understand
 from opensqt.ports.clock import ClockPort
 from opensqt.ports.exchange import (
     ExchangePort,
@@ -41,28 +42,45 @@ class Findings:
 class Reconciler:
     """One unit's comparison with its venue."""
 
-    def __init__(self, venue: ExchangePort, *, journal: JournalPort, clock: ClockPort) -> None:
-        """Ask ``venue`` and ``journal``; nothing is written."""
+    def __init__(
+        self,
+        venue: ExchangePort,
+        *,
+        state: Callable[[], SymbolState],
+        journal: JournalPort,
+        clock: ClockPort,
+    ) -> None:
+        """Ask ``venue`` and ``journal``; nothing is written.
+
+        ``state`` is read anew after each answer: an order the venue lists was in the journal before
+        it was sent, so a state read later knows it.
+        """
         self._venue = venue
+        self._state = state
         self._journal = journal
         self._clock = clock
 
-    async def full(self, state: SymbolState) -> Findings:
+    async def full(self) -> Findings:
         """Return everything the venue knows and we may not; raise ``VenueUnavailableError``."""
         findings = Findings()
-        await self._instrument(state, findings)
-        await self._orders(state, findings)
-        await self.add_trades(state, findings)
-        findings.position = await self._venue.position(state.unit.symbol)
+        await self._instrument(findings)
+        await self._orders(findings)
+        await self.add_trades(findings)
+        findings.position = await self._venue.position(self._symbol)
         return findings
 
-    async def _instrument(self, state: SymbolState, findings: Findings) -> None:
-        instrument = await self._venue.instrument(state.unit.symbol)
-        if instrument != state.instrument:
+    @property
+    def _symbol(self) -> Symbol:
+        return self._state().unit.symbol
+
+    async def _instrument(self, findings: Findings) -> None:
+        instrument = await self._venue.instrument(self._symbol)
+        if instrument != self._state().instrument:
             findings.facts.append(InstrumentLoaded(instrument=instrument, at_ms=self._now()))
 
-    async def _orders(self, state: SymbolState, findings: Findings) -> None:
-        listing = _complete(await self._venue.open_orders(state.unit.symbol))
+    async def _orders(self, findings: Findings) -> None:
+        listing = _complete(await self._venue.open_orders(self._symbol))
+        state = self._state()
         seen = set()
         for order in listing.orders:
             own = order.client_order_id
@@ -86,20 +104,20 @@ class Reconciler:
             if found is not None:
                 findings.facts.append(reported(found, evidence=Evidence.LOOKUP, at_ms=self._now()))
 
-    async def add_trades(self, state: SymbolState, findings: Findings) -> None:
+    async def add_trades(self, findings: Findings) -> None:
         """Add the trades the book does not hold yet, oldest first."""
-        since_ms = trades_since_ms(state, now_ms=self._now())
-        listing = _complete(await self._venue.trades(state.unit.symbol, since_ms=since_ms))
+        since_ms = trades_since_ms(self._state(), now_ms=self._now())
+        listing = _complete(await self._venue.trades(self._symbol, since_ms=since_ms))
         owners: dict[VenueOrderId, ClientOrderId] = {
             fact.venue_order_id: fact.client_order_id
             for fact in findings.facts
             if isinstance(fact, OrderReported) and fact.venue_order_id
         }
         for trade in listing.trades:
-            named = await self._named(trade, state, owners)
+            named = await self._named(trade, owners)
             understood = await understand(
                 TradeUpdate(trade=named),
-                state,
+                self._state(),
                 self._journal,
                 evidence=Evidence.LOOKUP,
                 at_ms=self._now(),
@@ -112,36 +130,19 @@ class Reconciler:
     async def _named(
         self,
         trade: VenueTrade,
-        state: SymbolState,
         owners: dict[VenueOrderId, ClientOrderId],
     ) -> VenueTrade:
         """Return the trade with our order id, asking the venue where nothing else tells."""
         own = trade.client_order_id or owners.get(trade.venue_order_id)
         if not own:
-            for order in state.orders.values():
-                if order.venue_order_id == trade.venue_order_id:
-                    own = order.client_order_id
+            own = ClientOrderId(owner_of(trade, self._state()))
         if not own:
             own = await self._journal.find_order(venue_order_id=trade.venue_order_id)
         if not own:
-            found = await self._venue.find_order(
-                state.unit.symbol, venue_order_id=trade.venue_order_id
-            )
+            found = await self._venue.find_order(self._symbol, venue_order_id=trade.venue_order_id)
             own = found.client_order_id if found is not None else None
         owners[trade.venue_order_id] = own or ClientOrderId("")
-        return VenueTrade(
-            symbol=trade.symbol,
-            trade_id=trade.trade_id,
-            venue_order_id=trade.venue_order_id,
-            client_order_id=own or ClientOrderId(""),
-            side=trade.side,
-            price=trade.price,
-            quantity=trade.quantity,
-            fee=trade.fee,
-            fee_asset=trade.fee_asset,
-            is_maker=trade.is_maker,
-            at_ms=trade.at_ms,
-        )
+        return replace(trade, client_order_id=own or ClientOrderId(""))
 
     def _now(self) -> UnixMs:
         return self._clock.now_ms()

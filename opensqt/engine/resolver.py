@@ -30,6 +30,8 @@ class _Doubt:
     lookups: int = 0
     next_ms: int = 0
     is_running: bool = False
+    is_forced: bool = False
+    """Whether somebody asked for a look, although the state looks settled enough."""
 
 
 class Resolver:
@@ -66,19 +68,22 @@ class Resolver:
 
     def doubt(self, client_order_id: ClientOrderId) -> None:
         """Look an order up soon, whatever its state seems to be."""
-        self._doubts.setdefault(client_order_id, _Doubt())
+        self._doubts.setdefault(client_order_id, _Doubt()).is_forced = True
 
     def step(self, state: SymbolState, *, in_flight: frozenset[ClientOrderId]) -> None:
         """Start the look-ups that are due; forget the questions that are answered."""
         now_ms = self._clock.now_ms()
         for order in state.unsettled_orders:
             if order.client_order_id not in in_flight and _is_questionable(order, now_ms):
-                self.doubt(order.client_order_id)
+                self._doubts.setdefault(order.client_order_id, _Doubt())
         for client_order_id, doubt in tuple(self._doubts.items()):
+            if doubt.is_running:
+                continue
             known = state.orders.get(client_order_id)
-            if known is None or known.is_settled:
+            is_open = known is not None and not known.is_settled
+            if known is None or not is_open or not _is_asked(known, doubt, now_ms):
                 del self._doubts[client_order_id]
-            elif not doubt.is_running and now_ms >= doubt.next_ms:
+            elif now_ms >= doubt.next_ms:
                 doubt.is_running = True
                 task = asyncio.get_running_loop().create_task(self._look(known, doubt, state))
                 self._tasks.add(task)
@@ -95,6 +100,7 @@ class Resolver:
             found = await self._venue.find_order(
                 self._symbol, client_order_id=order.client_order_id
             )
+            doubt.is_forced = False
             if found is not None:
                 self._report(order, found)
             else:
@@ -121,8 +127,6 @@ class Resolver:
         self._found(reported(found, evidence=Evidence.LOOKUP, at_ms=self._clock.now_ms()))
         if found.cumulative_quantity > order.applied_quantity:
             self._trades_wanted()
-        if found.status.is_terminal or not order.is_doubtful:
-            self._doubts.pop(order.client_order_id, None)
 
     async def _consider_absence(self, order: Order, doubt: _Doubt, state: SymbolState) -> None:
         if not order.is_doubtful or not self._is_due(order, doubt):
@@ -190,3 +194,7 @@ def _is_questionable(order: Order, now_ms: int) -> bool:
         and asked_ms is not None
         and now_ms - asked_ms > CANCEL_PATIENCE_MS
     )
+
+
+def _is_asked(order: Order, doubt: _Doubt, now_ms: int) -> bool:
+    return doubt.is_forced or _is_questionable(order, now_ms)

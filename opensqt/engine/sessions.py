@@ -59,6 +59,7 @@ class UnitSession:
         self._acked_seq = 0
         self._broken = False
         self._band: Band | None = None
+        self._offered: PriceUpdate | None = None
         self._transport: ExchangeTransport | None = None
 
     @property
@@ -82,7 +83,8 @@ class UnitSession:
         """Connect a manager: resume when it knows this session, otherwise begin a new one."""
         self._transport = transport
         self._band = None
-        known = not self._broken and welcome.session == self.name
+        self._offered = None
+        known = bool(self.name) and not self._broken and welcome.session == self.name
         resumed = known and self._acked_seq <= acked_seq <= self._last_seq
         if not resumed:
             self.name = fresh_name
@@ -133,13 +135,18 @@ class UnitSession:
         return True
 
     def offer_price(self, price: PriceUpdate, *, now_ms: int, age_ms: int) -> bool:
-        """Send a price unless the band says it does not matter; return whether it was sent."""
-        if self._transport is None:
+        """Send a price unless it was sent before or the band says that it does not matter.
+
+        A price on the very edge of a band is outside, and the manager has nothing to do there
+        either: without a look at what was sent the two would answer each other for ever.
+        """
+        if self._transport is None or price is self._offered:
             return False
         if self._band is not None:
             if is_inside(self._band, price, now_ms=now_ms):
                 return False
             self._band = None
+        self._offered = price
         return self._send(LinkPrice(price=price, age_ms=age_ms))
 
     def push(self, update: OrderUpdate | TradeUpdate) -> bool:

@@ -109,8 +109,9 @@ class SymbolEngine:
             doubted=self._resolver.doubt,
         )
         self._reconciling = ReconcileJob(
-            Reconciler(self._link, journal=journal, clock=clock),
-            state=lambda: self._recorder.state,
+            Reconciler(
+                self._link, state=lambda: self._recorder.state, journal=journal, clock=clock
+            ),
             deliver=self._mailbox.put_fact,
             clock=clock,
             log=log,

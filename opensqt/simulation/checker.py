@@ -1,0 +1,159 @@
+"""The invariants, judged from the venue's truth and the journals, never from the engine's word."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from opensqt.core.facts import OrderIntended, TradeFilled
+from opensqt.core.ids import AccountName, ClientOrderId, Symbol, client_order_id
+from opensqt.core.orders import OrderStatus
+from opensqt.core.symbol import SymbolState, replay
+from opensqt.market.types import BookOrder
+from opensqt.market.venue import VenueModel
+from opensqt.simulation.journal import JournalDisk
+
+# Capital 10,000 at 25 %, the default symbol limit; prices stay below 2,000.
+EXPOSURE_MAX = Decimal(2_500)
+
+
+class Violation(Exception):  # noqa: N818 - the word of the field
+    """An invariant does not hold; the text names it."""
+
+
+class Checker:
+    """Watches every accepted order, and compares everything at the end."""
+
+    def __init__(
+        self,
+        *,
+        deployment: str,
+        disks: Mapping[Symbol, JournalDisk],
+        model: VenueModel,
+        account: AccountName,
+    ) -> None:
+        """Judge ``account`` of ``model`` against the journals ``disks``."""
+        self._deployment = deployment
+        self._disks = disks
+        self._model = model
+        self._account = account
+        self._accepted: dict[ClientOrderId, BookOrder] = {}
+        self._by_intent: dict[tuple[object, ...], list[ClientOrderId]] = defaultdict(list)
+        self.orders = 0
+
+    @property
+    def fills(self) -> int:
+        """Return how many executions there were."""
+        return len(self._model.fills(self._account))
+
+    def on_accepted(self, order: BookOrder) -> None:
+        """Check I1, I4 and I7 at the moment the venue accepts an order."""
+        self.orders += 1
+        own = order.client_order_id
+        if own in self._accepted:
+            raise Violation(f"I1a: {own} accepted twice")
+        self._accepted[own] = order
+        intent = self._intent_of(order)
+        if intent is None:
+            raise Violation(f"I7: {own} has no committed intent")
+        if (intent.side, intent.price, intent.quantity) != (
+            order.side,
+            order.price,
+            order.quantity,
+        ):
+            raise Violation(f"I7: {own} is not what was intended")
+        key = (order.symbol, intent.slot, intent.side, intent.generation)
+        self._by_intent[key].append(own)
+        self._check_intent(order, intent, key)
+        self._check_exposure(order.symbol)
+
+    def _intent_of(self, order: BookOrder) -> OrderIntended | None:
+        disk = self._disks[order.symbol]
+        for fact in reversed(disk.facts):
+            if isinstance(fact, OrderIntended) and fact.client_order_id == order.client_order_id:
+                derived = client_order_id(
+                    deployment=self._deployment,
+                    unit=disk.unit,
+                    slot=fact.slot,
+                    side=fact.side,
+                    generation=fact.generation,
+                    attempt=fact.attempt,
+                )
+                if derived != fact.client_order_id:
+                    raise Violation(f"I7: {fact.client_order_id} is not derived from its key")
+                return fact
+        return None
+
+    def _check_intent(
+        self, order: BookOrder, intent: OrderIntended, key: tuple[object, ...]
+    ) -> None:
+        """I1b: open plus filled over all attempts of one intent stays within what it was for."""
+        total = Decimal(0)
+        largest = Decimal(0)
+        live = 0
+        for own in self._by_intent[key]:
+            now = self._model.order(self._account, order.symbol, client_order_id=own)
+            if now is None:
+                continue
+            live += now.is_open
+            total += now.quantity if now.is_open else now.filled_quantity
+            largest = max(largest, now.quantity)
+        if live > 1:
+            raise Violation(f"I1b: two live orders for level {intent.slot} {intent.side}")
+        if total > largest:
+            raise Violation(f"I1b: {total} ordered for level {intent.slot}, intended {largest}")
+
+    def _check_exposure(self, symbol: Symbol) -> None:
+        """I4: position plus every open buy stays within the limit."""
+        held = self._model.position(self._account, symbol).quantity
+        orders = self._model.open_orders(self._account, symbol)
+        buys = sum((o.remaining for o in orders if o.side.sign > 0), Decimal(0))
+        sells = sum((o.remaining for o in orders if o.side.sign < 0), Decimal(0))
+        price = self._model.last_price(symbol) or Decimal(0)
+        if (held + buys) * price > EXPOSURE_MAX:
+            raise Violation(f"I4: {held} held and {buys} on order")
+        if sells > max(held, Decimal(0)):
+            raise Violation(f"I4: a long grid offers {sells} of {held}")
+
+    def at_end(self, states: Sequence[SymbolState]) -> str:
+        """Return what is wrong after everything has settled, empty if nothing."""
+        if len(states) != len(self._disks):
+            return "I9: a unit is not running at the end"
+        for state in states:
+            problem = self._unit_problem(state)
+            if problem:
+                return f"{state.unit.symbol}: {problem}"
+        return ""
+
+    def _unit_problem(self, state: SymbolState) -> str:
+        symbol = state.unit.symbol
+        disk = self._disks[symbol]
+        if self._model.open_orders(self._account, symbol):
+            return "I3b: orders of ours are open after the stop"
+        at_venue = {fill.trade_id for fill in self._model.fills(self._account, symbol)}
+        booked = [fact.trade_id for fact in disk.facts if isinstance(fact, TradeFilled)]
+        if len(booked) != len(set(booked)):
+            return "I5: a trade was booked twice"
+        if set(booked) != at_venue:
+            lost, invented = at_venue - set(booked), set(booked) - at_venue
+            return f"I2: lost fills {sorted(lost)}, invented {sorted(invented)}"
+        position = self._model.position(self._account, symbol).quantity
+        if position != state.position.quantity:
+            return f"I2: book {state.position.quantity}, venue {position}"
+        if state.quarantine:
+            return f"I9: quarantined without cause: {state.quarantine}"
+        left = [o.client_order_id for o in state.orders.values() if not o.is_settled]
+        if left:
+            return f"I9: never settled: {left}"
+        return self._journal_problem(state, disk)
+
+    def _journal_problem(self, state: SymbolState, disk: JournalDisk) -> str:
+        empty = SymbolState(unit=state.unit, deployment=state.deployment)
+        rebuilt = replay(empty, disk.facts)
+        if rebuilt.position != state.position or rebuilt.slots != state.slots:
+            return "the state is not the replay of its journal"
+        inventory = sum((slot.quantity for slot in state.slots.values()), Decimal(0))
+        if inventory != state.position.quantity:
+            return f"levels hold {inventory}, the position is {state.position.quantity}"
+        if any(o.status is OrderStatus.INTENT for o in state.orders.values()):
+            return "I9: an intent was never resolved"
+        return ""

@@ -1,0 +1,55 @@
+"""Which faults a seed draws. Magnitudes vary too: a protocol can be lucky with one size."""
+
+import random
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """Probabilities per request or event, durations in milliseconds."""
+
+    drop_request: float = 0.0
+    drop_reply: float = 0.0
+    late_landing: float = 0.0
+    """A request that reaches the venue long after its sender gave up."""
+    late_ms_max: int = 4_000
+    reject: float = 0.0
+    query_failure: float = 0.0
+    latency_ms_max: int = 40
+    lookup_lag_ms_max: int = 0
+    """How long accepted orders and trades may stay invisible to queries; below V."""
+    drop_event: float = 0.0
+    duplicate_event: float = 0.0
+    event_delay_ms_max: int = 20
+    stream_cuts: int = 0
+    manager_crashes: int = 0
+    exchange_crashes: int = 0
+    link_cuts: int = 0
+    commit_failure: float = 0.0
+    commit_crash: float = 0.0
+    """Crash of the process at a commit, before or after it became durable."""
+
+    @classmethod
+    def draw(cls, rng: random.Random) -> "Faults":
+        """Return one seed's world."""
+        mild = rng.random() < 0.1
+        if mild:
+            return cls()
+        return cls(
+            drop_request=rng.random() * 0.15,
+            drop_reply=rng.random() * 0.2,
+            late_landing=rng.random() * 0.1,
+            reject=rng.random() * 0.05,
+            query_failure=rng.random() * 0.15,
+            latency_ms_max=rng.choice((5, 50, 300)),
+            lookup_lag_ms_max=rng.choice((0, 500, 4_000)),
+            drop_event=rng.random() * 0.2,
+            duplicate_event=rng.random() * 0.2,
+            event_delay_ms_max=rng.choice((5, 100, 1_500)),
+            stream_cuts=rng.randint(0, 2),
+            manager_crashes=rng.randint(0, 4),
+            exchange_crashes=rng.randint(0, 2),
+            link_cuts=rng.randint(0, 2),
+            commit_failure=rng.random() * 0.02,
+            commit_crash=rng.random() * 0.01,
+        )

@@ -1,0 +1,162 @@
+"""Named ways to break the protocol. Each must be found by the simulation, or green means nothing.
+
+A mutant replaces one function of the product while a seed runs; the rest is production code.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Final
+from unittest import mock
+
+from opensqt.core.facts import Evidence, Fact, GridAnchored, OrderIntended
+from opensqt.core.facts import OrderReported as Reported
+from opensqt.core.ids import ClientOrderId, UnixMs
+from opensqt.core.orders import Order, OrderStatus
+from opensqt.engine import evidence, executor, reconciler, recorder, resolver
+from opensqt.ports.exchange import Outcome, OutcomeClass
+from opensqt.ports.journal import Recovered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutant:
+    """One planted bug: what it is, and the attribute it replaces."""
+
+    name: str
+    meaning: str
+    target: object
+    attribute: str
+    replacement: object
+
+    @contextmanager
+    def planted(self) -> Iterator[None]:
+        """Break the product for the length of a ``with`` block."""
+        with mock.patch.object(self.target, self.attribute, self.replacement):
+            yield
+
+
+def _timeout_is_reject(
+    client_order_id: ClientOrderId, outcome: Outcome, *, at_ms: UnixMs
+) -> Reported:
+    if outcome.outcome is OutcomeClass.UNKNOWN:
+        outcome = replace(outcome, outcome=OutcomeClass.REJECTED)
+    return evidence.placed(client_order_id, outcome, at_ms=at_ms)
+
+
+def _absent_after_one(order: Order, **_: object) -> bool:
+    return order.is_doubtful
+
+
+async def _resend_when_unknown(self: executor.Executor, intended: OrderIntended) -> None:
+    reports: list[Fact] = []
+    sent, self._sent = self._sent, reports.append
+    await _PLACE(self, intended)
+    self._sent = sent
+    for report in reports:
+        if isinstance(report, Reported) and report.status is OrderStatus.UNKNOWN:
+            await _PLACE(self, intended)
+        else:
+            sent(report)
+
+
+def _settled_when_terminal(order: Order) -> bool:
+    return order.status.is_terminal
+
+
+async def _load_without_anchor(self: recorder.Recorder) -> int:
+    journal = self._journal
+    recovered = await journal.load()
+    facts = tuple(f for f in recovered.facts if not isinstance(f, GridAnchored))
+    with mock.patch.object(
+        journal, "load", _returning(Recovered(snapshot=recovered.snapshot, facts=facts))
+    ):
+        return await _LOAD(self)
+
+
+def _returning(value: Recovered) -> Callable[[], object]:
+    async def load() -> Recovered:
+        return value
+
+    return load
+
+
+async def _cancel_is_success(self: executor.Executor, client_order_id: ClientOrderId) -> None:
+    await _CANCEL(self, client_order_id)
+    self._sent(
+        Reported(
+            client_order_id=client_order_id,
+            status=OrderStatus.CANCELED,
+            cumulative_quantity=Decimal(0),
+            evidence=Evidence.REPLY,
+            at_ms=self._now(),
+        )
+    )
+
+
+def _no_overlap(state: object, *, now_ms: int) -> UnixMs:
+    _ = state
+    return UnixMs(now_ms - 1_000)
+
+
+_PLACE = executor.Executor._place  # noqa: SLF001 - the original, called by its mutants
+_CANCEL = executor.Executor._cancel  # noqa: SLF001
+_LOAD = recorder.Recorder.load
+
+MUTANTS: Final = (
+    Mutant(
+        name="timeout_is_reject",
+        meaning="a request without an answer counts as refused",
+        target=executor,
+        attribute="placed",
+        replacement=_timeout_is_reject,
+    ),
+    Mutant(
+        name="absent_after_one",
+        meaning="one look-up that finds nothing proves that there is nothing",
+        target=resolver,
+        attribute="proves_absence",
+        replacement=_absent_after_one,
+    ),
+    Mutant(
+        name="resend_when_unknown",
+        meaning="a request without an answer is sent again",
+        target=executor.Executor,
+        attribute="_place",
+        replacement=_resend_when_unknown,
+    ),
+    Mutant(
+        name="requote_before_settled",
+        meaning="a level acts again while fills of its last order are missing",
+        target=Order,
+        attribute="is_settled",
+        replacement=property(_settled_when_terminal),
+    ),
+    Mutant(
+        name="anchor_not_persisted",
+        meaning="the lattice is anchored anew after a restart",
+        target=recorder.Recorder,
+        attribute="load",
+        replacement=_load_without_anchor,
+    ),
+    Mutant(
+        name="cancel_is_success",
+        meaning="a cancel that was sent counts as an order that is gone",
+        target=executor.Executor,
+        attribute="_cancel",
+        replacement=_cancel_is_success,
+    ),
+    Mutant(
+        name="trades_without_overlap",
+        meaning="trades are asked for from now on only",
+        target=reconciler,
+        attribute="trades_since_ms",
+        replacement=_no_overlap,
+    ),
+)
+"""All planted bugs, by what they do."""
+
+
+def mutant(name: str) -> Mutant:
+    """Return the mutant of that name; raise ``KeyError`` for another."""
+    return {one.name: one for one in MUTANTS}[name]
