@@ -108,6 +108,13 @@ def test_equal_decimals_have_one_text() -> None:
     assert len(texts) == 1
 
 
+@pytest.mark.parametrize("text", ["0", "-0", "0.00", "-0.0", "0E+5", "0E-30"])
+def test_there_is_one_zero(text: str) -> None:
+    written = body(replace(REPORT, cumulative_quantity=Decimal(text)))
+
+    assert written["cumulative_quantity"] == "0"
+
+
 def test_a_mapping_keeps_its_order_because_the_oldest_entry_is_forgotten_first() -> None:
     slots = {index: Slot(index=index, generation=1) for index in (5, -3, 11, 2)}
     state = SymbolState(unit=UNIT, deployment="abc", slots=slots)

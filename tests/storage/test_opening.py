@@ -17,7 +17,7 @@ from opensqt.storage.database import DatabaseError, SqliteDatabase
 from opensqt.storage.journal import JOURNAL, open_journal
 from opensqt.storage.location import control_path, journal_database, journal_path
 from opensqt.storage.migrate import Schema, SchemaError, ensure, read_meta, stored_version
-from tests.storage.contract import OTHER, RANDOM, UNIT, started
+from tests.storage.contract import OTHER, RANDOM, UNIT, at_sequence, started
 
 
 @pytest.fixture
@@ -194,6 +194,18 @@ async def test_a_row_that_cannot_be_read_stops_the_recovery(
     journal = open_journal(tmp_path, UNIT)
     with pytest.raises(JournalError, match=message):
         await journal.load()
+    journal.close()
+
+
+async def test_two_snapshots_are_kept_and_all_facts(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path, UNIT)
+    for sequence in range(5):
+        snapshot = at_sequence(sequence + 1)
+        await journal.commit([started()], epoch=1, expected_sequence=sequence, snapshot=snapshot)
+
+    assert journal._database.query("SELECT sequence FROM snapshots") == [(4,), (5,)]
+    assert len(await journal.history()) == 5
+    assert len(await journal.history(after=1, count_max=2)) == 2
     journal.close()
 
 
