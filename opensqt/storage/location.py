@@ -57,6 +57,6 @@ def control_database(location: Location) -> Database:
 def server(address: str, schema: str) -> Database:
     """Open one schema of a server; raise ``DatabaseError``."""
     # Imported on use: the driver costs a process 0.2 s and 7 MB that a file does not need.
-    from opensqt.storage.postgres import PostgresDatabase  # noqa: PLC0415
+    from opensqt.storage.postgres import PostgresDatabase  # noqa: PLC0415 - see above
 
     return PostgresDatabase(address, schema=schema)
