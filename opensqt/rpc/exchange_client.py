@@ -82,10 +82,15 @@ class GrpcExchange:
         locate: Locate,
         *,
         subscriber: str,
+        account: str = "",
         security: ClientSecurity | None = None,
         timeouts: ExchangeTimeouts | None = None,
     ) -> None:
-        """Connect when first asked; ``subscriber`` names this process at the connector."""
+        """Connect when first asked; ``subscriber`` names this process at the connector.
+
+        With an ``account``, a connector of another account refuses our orders.
+        """
+        self._account = account
         self._security = security or ClientSecurity()
         self._timeouts = timeouts or ExchangeTimeouts()
         self._connection = Connection(
@@ -104,17 +109,23 @@ class GrpcExchange:
     async def place(self, request: PlaceRequest) -> Outcome:
         """Send one order once; a lost answer is UNKNOWN."""
         try:
-            message = exchange_pb2.SubmitOrderRequest(order=encode_place(request))
+            message = exchange_pb2.SubmitOrderRequest(
+                order=encode_place(request, account=self._account)
+            )
         except WireError as error:
             return _not_sent(VenueCode.INVALID_ORDER, str(error))
+        message = exchange_pb2.SubmitOrderRequest(order=order)
         return await self._order(lambda stub: stub.SubmitOrder, message)
 
     async def cancel(self, request: CancelRequest) -> Outcome:
         """Ask for a cancel once; a lost answer is UNKNOWN."""
         try:
-            message = exchange_pb2.WithdrawOrderRequest(cancel=encode_cancel(request))
+            message = exchange_pb2.WithdrawOrderRequest(
+                cancel=encode_cancel(request, account=self._account)
+            )
         except WireError as error:
             return _not_sent(VenueCode.INVALID_ORDER, str(error))
+        message = exchange_pb2.WithdrawOrderRequest(cancel=cancel)
         return await self._order(lambda stub: stub.WithdrawOrder, message)
 
     async def _order(self, method: _Method, message: Message) -> Outcome:

@@ -82,7 +82,7 @@ class FullExchangeServicer(ExchangeServicer):
         """Place one order; every class but ACCEPTED is an error of its own."""
         if not request.deadline_ms:
             request.deadline_ms = self._clock.now_ms() + self.config.order_ttl_ms
-        order = await decoded(context, lambda: decode_place(request))
+        order = await decoded(context, lambda: self.own(request, decode_place))
         outcome = await self.place(order)
         if outcome.outcome is not OutcomeClass.ACCEPTED:
             await self._fail(context, outcome)
@@ -99,7 +99,7 @@ class FullExchangeServicer(ExchangeServicer):
             )
             request.client_order_id = found.client_order_id
             request.venue_order_id = found.venue_order_id
-        cancel = await decoded(context, lambda: decode_cancel(request))
+        cancel = await decoded(context, lambda: self.own(request, decode_cancel))
         outcome = await self.cancel(cancel)
         if outcome.outcome is not OutcomeClass.ACCEPTED:
             await self._fail(context, outcome)

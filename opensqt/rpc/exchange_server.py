@@ -19,6 +19,7 @@ from opensqt.market_maker.v1.exchange_pb2_grpc import (
     ExchangeServiceServicer,
     add_ExchangeServiceServicer_to_server,
 )
+from opensqt.market_maker.v1.resources_pb2 import PlaceOrderRequest
 from opensqt.ports.exchange import (
     CancelRequest,
     Outcome,
@@ -54,6 +55,7 @@ EVENTS_PER_MESSAGE: Final = 2_000
 """Keeps a message far below the size limit: an event has a few hundred bytes."""
 
 ResultT = TypeVar("ResultT")
+AddressedT = TypeVar("AddressedT", PlaceOrderRequest, exchange_pb2.CancelOrderRequest)
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -88,7 +90,7 @@ class ExchangeServicer(ExchangeServiceServicer):
         self, request: exchange_pb2.SubmitOrderRequest, context: Context
     ) -> exchange_pb2.SubmitOrderResponse:
         """Place one order once."""
-        order = await decoded(context, lambda: decode_place(request.order))
+        order = await decoded(context, lambda: self.own(request.order, decode_place))
         outcome = await self.place(order)
         return exchange_pb2.SubmitOrderResponse(outcome=encode_outcome(outcome))
 
@@ -96,7 +98,7 @@ class ExchangeServicer(ExchangeServiceServicer):
         self, request: exchange_pb2.WithdrawOrderRequest, context: Context
     ) -> exchange_pb2.WithdrawOrderResponse:
         """Cancel one order once."""
-        cancel = await decoded(context, lambda: decode_cancel(request.cancel))
+        cancel = await decoded(context, lambda: self.own(request.cancel, decode_cancel))
         outcome = await self.cancel(cancel)
         return exchange_pb2.WithdrawOrderResponse(outcome=encode_outcome(outcome))
 
@@ -107,6 +109,12 @@ class ExchangeServicer(ExchangeServiceServicer):
     async def cancel(self, request: CancelRequest) -> Outcome:
         """Send a cancel, unless too many are being sent."""
         return self._refusal() or await self._send(self.venue.cancel(request))
+
+    def own(self, message: AddressedT, decode: Callable[[AddressedT], ResultT]) -> ResultT:
+        """Return what a request for this account holds; no account means this one."""
+        if message.account not in ("", self.config.account):
+            raise WireError("account", expected=self.config.account, got=message.account)
+        return decode(message)
 
     def _refusal(self) -> Outcome | None:
         if len(self._sending) < SENDING_MAX:
@@ -228,7 +236,7 @@ class ExchangeServicer(ExchangeServiceServicer):
         self, name: str, symbols: frozenset[Symbol], context: Context
     ) -> AsyncIterator[list[VenueEvent]]:
         """Yield an empty batch, then all events of a subscription until it is ended."""
-        subscriber = await self.fanout.subscribe(name, symbols)
+        subscriber = await asked(context, self.fanout.subscribe(name, symbols))
 
         def gone(_: object) -> None:
             subscriber.end("the subscriber is gone")

@@ -85,7 +85,10 @@ class Fanout:
                 subscriber.end("the venue stream has ended")
 
     async def subscribe(self, name: str, symbols: frozenset[Symbol]) -> Subscriber:
-        """Add a receiver; an older one of the same name is ended."""
+        """Add a receiver; an older one of the same name is ended.
+
+        Raise what the source raises when it cannot watch; then there is no receiver.
+        """
         older = self._subscribers.get(name)
         if older is not None:
             older.end("a newer subscription has the same name")
@@ -93,7 +96,12 @@ class Fanout:
         for state in self._states.values():
             subscriber.offer(state)
         self._subscribers[name] = subscriber
-        await self._watch()
+        try:
+            await self._watch()
+        except BaseException:
+            if self._subscribers.get(name) is subscriber:
+                del self._subscribers[name]
+            raise
         self._offer_known_prices(subscriber, symbols)
         return subscriber
 

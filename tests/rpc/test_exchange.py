@@ -261,6 +261,30 @@ async def test_an_order_that_cannot_be_written_down_is_not_sent(run_dir: Path) -
     assert venue.placed == []
 
 
+@pytest.mark.parametrize(("account", "is_right"), [("main", True), ("other", False)])
+async def test_a_connector_serves_one_account_only(
+    run_dir: Path, account: str, is_right: bool
+) -> None:
+    venue = FakeVenue()
+    async with connector(run_dir, venue), client(run_dir, account=account) as exchange:
+        placed = await exchange.place(REQUEST)
+        canceled = await exchange.cancel(CANCEL)
+
+    expected = OutcomeClass.ACCEPTED if is_right else OutcomeClass.NOT_SENT
+    assert placed.outcome is canceled.outcome is expected
+    assert len(venue.placed) == len(venue.canceled) == is_right
+
+
+async def test_a_subscription_that_cannot_be_watched_leaves_nothing_behind(run_dir: Path) -> None:
+    venue = FakeVenue()
+    venue.error = VenueUnavailableError("too many symbols")
+    async with connector(run_dir, venue) as servicer, client(run_dir) as exchange:
+        await exchange.watch(frozenset({SYMBOL}))
+        with pytest.raises(VenueUnavailableError, match="too many symbols"):
+            await _collect(exchange, [])
+        assert servicer.fanout.subscribers == 0
+
+
 async def test_a_wrong_token_is_a_proven_refusal(run_dir: Path) -> None:
     venue = FakeVenue()
     security = ServerSecurity(token="a" * 32)
@@ -520,6 +544,18 @@ async def test_what_is_not_needed_yet_says_that_it_is_not_served(run_dir: Path, 
         request = getattr(exchange_pb2, f"{name}Request")()
         with pytest.raises(grpc.aio.AioRpcError) as failed:
             await getattr(old, name)(request)
+
+    assert failed.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+@pytest.mark.parametrize(
+    "name", ["SubscribeFundingRate", "SubscribeKlines", "SubscribeAccount", "SubscribePositions"]
+)
+async def test_streams_that_are_not_needed_yet_say_so(run_dir: Path, name: str) -> None:
+    async with connector(run_dir, FakeVenue()), stub(run_dir) as old:
+        call = getattr(old, name)(getattr(exchange_pb2, f"{name}Request")())
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            await call.read()
 
     assert failed.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
