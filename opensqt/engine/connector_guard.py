@@ -54,7 +54,7 @@ class GuardConfig:
     allow_unfenced: bool = False
     """Whether writes without an account epoch are let through."""
     confirm_within_ms: int | None = None
-    """Opens are refused when ``observe`` was not called for this long; None = never observed."""
+    """Opens are refused when ``observe`` was not called for this long; None = no control store."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -99,15 +99,19 @@ class ConnectorGuard:
     async def fence(self, *, account_epoch: int, kill_epoch: int) -> tuple[ClientOrderId, ...]:
         """Refuse older account epochs, and opens while the kill of ``kill_epoch`` is engaged.
 
-        ``kill_epoch`` 0 says nothing about the kill switch. Epochs below those enforced change
+        ``kill_epoch`` 0 means that none is: where no control store is observed, the account's
+        present holder releases the kill with it. Otherwise epochs below those enforced change
         nothing. Return the orders that are being written and can no longer be recalled.
         """
+        is_holder = 0 < account_epoch >= self._account_epoch
         self._account_epoch = max(self._account_epoch, account_epoch)
         self._killed_epoch = max(self._killed_epoch, kill_epoch)
+        if kill_epoch == 0 and is_holder and self._config.confirm_within_ms is None:
+            self._released_epoch = self._killed_epoch
         return self.in_flight
 
     def observe(self, *, account_epoch: int, kill: KillRow) -> None:
-        """Take over what the control store says; the only way a kill is released here."""
+        """Take over what the control store says; where there is one, only it releases a kill."""
         self._account_epoch = max(self._account_epoch, account_epoch)
         if kill.is_engaged:
             self._killed_epoch = max(self._killed_epoch, kill.epoch)

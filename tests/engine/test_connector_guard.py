@@ -298,7 +298,7 @@ async def test_a_kill_refuses_opens_and_lets_reducing_orders_pass() -> None:
 
 
 async def test_a_kill_is_released_only_by_a_newer_row_of_the_store() -> None:
-    world = World()
+    world = World(config=GuardConfig(confirm_within_ms=2_000))
     await world.guard.fence(account_epoch=1, kill_epoch=4)
 
     await world.guard.fence(account_epoch=1, kill_epoch=0)
@@ -312,6 +312,29 @@ async def test_a_kill_is_released_only_by_a_newer_row_of_the_store() -> None:
     world.guard.observe(account_epoch=1, kill=KillRow(epoch=3, is_engaged=False))
     assert not world.guard.is_killed
     world.guard.observe(account_epoch=1, kill=KillRow(epoch=6, is_engaged=True))
+    assert world.guard.is_killed
+
+
+@pytest.mark.parametrize(
+    ("releasing_epoch", "is_released"), [(2, False), (3, True), (4, True), (0, False)]
+)
+async def test_without_a_store_the_present_holder_releases_a_kill(
+    releasing_epoch: int, is_released: bool
+) -> None:
+    world = World()
+    await world.guard.fence(account_epoch=3, kill_epoch=4)
+
+    await world.guard.fence(account_epoch=releasing_epoch, kill_epoch=0)
+
+    assert world.guard.is_killed is not is_released
+
+
+async def test_a_fence_without_an_epoch_cannot_release_what_nobody_holds() -> None:
+    world = World()
+    await world.guard.fence(account_epoch=0, kill_epoch=4)
+
+    await world.guard.fence(account_epoch=0, kill_epoch=0)
+
     assert world.guard.is_killed
 
 
@@ -440,6 +463,8 @@ class GuardMachine(RuleBasedStateMachine):
         if kills:
             self.kill_epoch += 1
             self.is_killed = True
+        elif 0 < account_epoch >= self.floor:
+            self.is_killed = False
         named = self.runner.run(
             self.world.guard.fence(
                 account_epoch=account_epoch, kill_epoch=self.kill_epoch if kills else 0
