@@ -76,6 +76,8 @@ class _Result:
 def _read(path: Path, environment: Mapping[str, str]) -> _Result:
     data = read_file(path)
     root, problems = read_tree(data, source=str(path))
+    if root is None:
+        raise ConfigError(problems)
     filled, unset = expand(_overlaid(root, environment), environment)
     assert isinstance(filled, Branch)
     problems += unset

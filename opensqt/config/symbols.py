@@ -87,6 +87,8 @@ def read_template(path: Path, environment: Mapping[str, str]) -> tuple[Branch, l
     except ConfigError as error:
         return Branch(children={}, where=error.problems[0].where, key=""), [*error.problems]
     tree, problems = read_tree(data, source=str(path))
+    if tree is None:
+        return Branch(children={}, where=problems[0].where, key=""), problems
     filled, unset = expand(tree, environment)
     assert isinstance(filled, Branch)
     return filled, problems + unset

@@ -94,26 +94,26 @@ def find(node: Node, path: Sequence[str | int]) -> tuple[Node, bool]:
     return node, True
 
 
-def read_tree(data: bytes, *, source: str) -> tuple[Branch, list[Problem]]:
+def read_tree(data: bytes, *, source: str) -> tuple[Branch | None, list[Problem]]:
     """Return the tree of a document and what is wrong with it; never raises.
 
-    A broken document yields what could be read before the break.
+    The tree is None when the text could not be read to its end.
     """
     reader = _Reader(source)
     text = reader.decode(data)
     root = reader.document(text) if text is not None else None
+    if reader.is_broken:
+        return None, reader.problems
     if isinstance(root, Branch):
         return root, reader.problems
-    here = Where(source=source, line=1)
-    if not reader.problems:
-        empty = root is None or (isinstance(root, Leaf) and root.value is None)
-        reader.report(
-            here,
-            got="an empty file" if empty else "no mapping",
-            expected="a mapping of sections",
-            fix="start from configs/paper.yaml",
-        )
-    return Branch(children={}, where=here, key=""), reader.problems
+    empty = root is None or (isinstance(root, Leaf) and root.value is None)
+    reader.report(
+        Where(source=source, line=1),
+        got="an empty file" if empty else "no mapping",
+        expected="a mapping of sections",
+        fix="start from configs/paper.yaml",
+    )
+    return None, reader.problems
 
 
 def resolve_plain(text: str) -> Scalar:
@@ -138,15 +138,20 @@ class _Reader:
 
     def __init__(self, source: str) -> None:
         self.problems: list[Problem] = []
+        self.is_broken = False
         self._source = source
 
     def report(self, where: Where, *, key: str = "", got: str, expected: str, fix: str) -> None:
         self.problems.append(Problem(where=where, key=key, got=got, expected=expected, fix=fix))
 
+    def _give_up(self, where: Where, *, got: str, expected: str, fix: str) -> None:
+        self.is_broken = True
+        self.report(where, got=got, expected=expected, fix=fix)
+
     def decode(self, data: bytes) -> str | None:
         here = Where(source=self._source, line=1)
         if len(data) > SIZE_MAX:
-            self.report(
+            self._give_up(
                 here,
                 got=f"{len(data)} bytes",
                 expected=f"at most {SIZE_MAX} bytes",
@@ -157,7 +162,7 @@ class _Reader:
             return data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
-            self.report(
+            self._give_up(
                 Where(source=self._source, line=line),
                 got=f"byte 0x{data[error.start]:02x}",
                 expected="UTF-8 text",
@@ -180,7 +185,7 @@ class _Reader:
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > DEPTH_MAX:
-                self.report(
+                self._give_up(
                     self._where(event),
                     got=f"more than {DEPTH_MAX} nested levels",
                     expected="sections, keys and lists",
@@ -204,8 +209,16 @@ class _Reader:
                 root = self._node(event, events, "")
         return root
 
-    def _node(self, event: yaml.Event, events: Iterator[yaml.Event], key: str) -> Node:
-        where = self._where(event)
+    def _node(
+        self,
+        event: yaml.Event,
+        events: Iterator[yaml.Event],
+        key: str,
+        *,
+        at: Where | None = None,
+    ) -> Node:
+        # The line of a key says more than the line on which its value happens to begin.
+        where = at or self._where(event)
         self._refuse_cleverness(event, where, key)
         match event:
             case yaml.MappingStartEvent():
@@ -230,7 +243,7 @@ class _Reader:
             value = next(events, None)
             if value is None:
                 break
-            child = self._node(value, events, path)
+            child = self._node(value, events, path, at=name_node.where)
             if name in children:
                 first = children[name].where.line
                 self.report(
@@ -300,7 +313,7 @@ class _Reader:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         said = str(getattr(error, "problem", None) or "a character that cannot be printed")
         is_tab = "\\t" in said or "'\t'" in said
-        self.report(
+        self._give_up(
             Where(source=self._source, line=mark.line + 1 if mark else 1),
             got="a tab" if is_tab else said.splitlines()[0],
             expected="YAML",
