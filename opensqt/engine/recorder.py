@@ -36,7 +36,8 @@ class Recorder:
         return self._epoch
 
     async def load(self) -> int:
-        """Rebuild the state from the journal; return how many facts were replayed."""
+        """Fence older processes, rebuild the state; return how many facts were replayed."""
+        await self._journal.claim(self._epoch)
         recovered = await self._journal.load()
         start = recovered.snapshot or self._state
         self._snapshot_sequence = start.sequence

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from opensqt.core.facts import OrderIntended, TradeFilled
+from opensqt.core.facts import GridAnchored, OrderIntended, TradeFilled
 from opensqt.core.ids import AccountName, ClientOrderId, Symbol, client_order_id
 from opensqt.core.orders import OrderStatus
 from opensqt.core.symbol import SymbolState, replay
@@ -147,9 +147,15 @@ class Checker:
         return self._journal_problem(state, disk)
 
     def _journal_problem(self, state: SymbolState, disk: JournalDisk) -> str:
+        if sum(isinstance(fact, GridAnchored) for fact in disk.facts) > 1:
+            return "the lattice was anchored twice"
         empty = SymbolState(unit=state.unit, deployment=state.deployment)
         rebuilt = replay(empty, disk.facts)
-        if rebuilt.position != state.position or rebuilt.slots != state.slots:
+        if (rebuilt.position, rebuilt.slots, rebuilt.anchor) != (
+            state.position,
+            state.slots,
+            state.anchor,
+        ):
             return "the state is not the replay of its journal"
         inventory = sum((slot.quantity for slot in state.slots.values()), Decimal(0))
         if inventory != state.position.quantity:

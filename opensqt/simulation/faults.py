@@ -2,6 +2,11 @@
 
 import random
 from dataclasses import dataclass
+from typing import Final
+
+
+PERFECT_WORLDS: Final = 0.1
+"""Fraction of seeds without any fault: what fails there is no protocol problem."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +37,7 @@ class Faults:
     @classmethod
     def draw(cls, rng: random.Random) -> "Faults":
         """Return one seed's world."""
-        mild = rng.random() < 0.1
-        if mild:
+        if rng.random() < PERFECT_WORLDS:
             return cls()
         return cls(
             drop_request=rng.random() * 0.15,

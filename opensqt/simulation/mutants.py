@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final
 from unittest import mock
 
-from opensqt.core.facts import Evidence, Fact, GridAnchored, OrderIntended
+from opensqt.core.facts import Evidence, Fact, GridAnchored, OrderIntended, ProcessStarted
 from opensqt.core.facts import OrderReported as Reported
 from opensqt.core.ids import ClientOrderId, UnixMs
 from opensqt.core.orders import Order, OrderStatus
@@ -67,7 +67,12 @@ def _settled_when_terminal(order: Order) -> bool:
 async def _load_without_anchor(self: recorder.Recorder) -> int:
     journal = self._journal
     recovered = await journal.load()
-    facts = tuple(f for f in recovered.facts if not isinstance(f, GridAnchored))
+    facts = tuple(
+        ProcessStarted(epoch=self.epoch, build="sim", at_ms=fact.at_ms)
+        if isinstance(fact, GridAnchored)
+        else fact
+        for fact in recovered.facts
+    )
     with mock.patch.object(
         journal, "load", _returning(Recovered(snapshot=recovered.snapshot, facts=facts))
     ):

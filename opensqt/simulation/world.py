@@ -130,6 +130,8 @@ class World:
         self._prices = {unit.symbol: Decimal(1_000) for unit in units}
         self._violation: asyncio.Future[str] = loop.create_future()
         self._restarts: set[asyncio.Task[None]] = set()
+        # Dead processes keep their frozen tasks: collecting them would only make noise.
+        self._graveyard: list[object] = []
         self._is_healed = False
         self.crashes = 0
 
@@ -281,6 +283,7 @@ class World:
         if manager.engine is None:
             return
         self.crashes += 1
+        self._graveyard.append((manager.engine, manager.task))
         manager.engine = None
         if manager.journal is not None:
             manager.journal.kill()
@@ -303,6 +306,7 @@ class World:
         if exchange is None:
             return
         self.crashes += 1
+        self._graveyard.append(exchange)
         exchange.venue.kill()
         for task in exchange.tasks:
             task.cancel()

@@ -1,0 +1,42 @@
+"""The protocol, proven on seeded worlds: fresh seeds are clean, planted bugs are found.
+
+Replay one seed with its story:
+``python -c "from opensqt.simulation.world import run_seed; print(*run_seed(7, keep_trace=True).trace, sep='\\n')"``
+"""
+
+import pytest
+
+from opensqt.simulation.mutants import MUTANTS, Mutant
+from opensqt.simulation.world import run_seed
+
+SEEDS = 200
+CHUNK = 25
+MUTANT_SEEDS = 60
+
+pytestmark = pytest.mark.sim
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
+def test_no_seed_violates_an_invariant(first: int) -> None:
+    results = [run_seed(seed) for seed in range(first, first + CHUNK)]
+
+    assert [(r.seed, r.violation) for r in results if r.violation] == []
+    assert sum(r.orders for r in results) >= 20 * CHUNK
+    assert sum(r.crashes for r in results) >= 2 * CHUNK
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_every_planted_bug_is_found(mutant: Mutant) -> None:
+    with mutant.planted():
+        found = next((s for s in range(MUTANT_SEEDS) if run_seed(s).violation), None)
+
+    assert found is not None, f"{mutant.meaning}: not found within {MUTANT_SEEDS} seeds"
+
+
+def test_a_seed_tells_the_same_story_twice() -> None:
+    first, second = run_seed(3, keep_trace=True), run_seed(3, keep_trace=True)
+
+    assert first.trace == second.trace
+    assert len(first.trace) > 20
