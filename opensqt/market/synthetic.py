@@ -269,4 +269,4 @@ def _calibrate(profile: Profile, home: float, limit: float) -> tuple[float, floa
 
 def _mean_move(sample: list[float], log_mean: float, limit: float, *, power: int) -> float:
     moves = (max(1, round(min(limit, math.exp(log_mean + part)))) for part in sample)
-    return sum(move**power for move in moves) / len(sample)
+    return math.fsum(float(move) ** power for move in moves) / len(sample)

@@ -1,1 +1,1 @@
-"""Paper venue process: a venue dialect on real sockets around the market model."""
+"""Paper venue: a process that speaks an exchange's protocol around the pure venue model."""

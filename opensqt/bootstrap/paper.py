@@ -1,0 +1,20 @@
+"""Composition root of the paper venue process."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+
+from opensqt.paper.config import Endpoint, PaperConfig
+from opensqt.paper.server import serve
+
+
+async def run(config: PaperConfig, ready: Callable[[Endpoint], None]) -> None:
+    """Serve until SIGTERM or SIGINT; ``ready`` is called once, when both ports listen.
+
+    The book is durable: orders rest again after the next start.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await serve(config, ready, stop)
