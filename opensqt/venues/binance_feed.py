@@ -12,6 +12,7 @@ from opensqt.core.ids import Symbol
 from opensqt.ports.clock import ClockPort
 from opensqt.ports.exchange import FrameAge, OrderUpdate, VenueEvent
 from opensqt.ports.telemetry import LogPort
+from opensqt.venues.codec.binance import venue_symbol
 from opensqt.venues.event_queue import EventQueue
 from opensqt.venues.native_stream import STREAMS_PER_SOCKET_MAX, Feed, PriceBoard, PublicReader
 from opensqt.venues.socket_keeper import SocketConfig, SocketKeeper
@@ -90,9 +91,14 @@ class BinanceFeed:
         return self._events.batches()
 
     async def watch(self, symbols: frozenset[Symbol]) -> frozenset[Symbol]:
-        """Set whose prices are wanted, without closing a socket; return those new."""
+        """Set whose prices are wanted, without closing a socket; return those new.
+
+        Raise ``UnknownSymbolError`` for a symbol of another market; then nothing has changed.
+        """
         if len(symbols) > SYMBOLS_MAX:
             raise ValueError(f"expected at most {SYMBOLS_MAX} symbols, got {len(symbols)}")
+        for symbol in symbols:
+            venue_symbol(symbol)
         new = symbols - self._board.symbols
         self._board.watch(symbols)
         await self._public.watch_changed()

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 import aiohttp
 
-from opensqt.core.ids import ClientOrderId, IdError, Symbol, UnixMs, VenueOrderId
+from opensqt.core.ids import ClientOrderId, Symbol, UnixMs, VenueOrderId
 from opensqt.core.instrument import Instrument
 from opensqt.ports.clock import ClockPort
 from opensqt.ports.exchange import (
@@ -136,6 +136,7 @@ class BinanceUsdm:
         self._rules: Mapping[Symbol, Instrument] = {}
         self._rules_ms: int | None = None
         self._rules_lock = asyncio.Lock()
+        self._seeding: set[asyncio.Task[None]] = set()
         self._has_started = False
 
     # ------------------------------------------------------------------------------ life
@@ -160,6 +161,8 @@ class BinanceUsdm:
     async def close(self) -> None:
         """Close the streams and the session; requests in flight are given up as unknown."""
         await self._feed.close()
+        for task in tuple(self._seeding):
+            task.cancel()
         self._limiter.close()
         await self._transport.close()
         await self._session.close()
@@ -185,7 +188,7 @@ class BinanceUsdm:
             params = binance.place_params(
                 request, recv_window_ms=min(window_ms, binance.RECV_WINDOW_MS_MAX)
             )
-        except (UnknownSymbolError, IdError) as error:
+        except UnknownSymbolError as error:
             return _not_sent(VenueCode.INVALID_ORDER, str(error))
         return await self._write(
             _PLACE, params, request.client_order_id, deadline_ms=request.deadline_ms
@@ -195,7 +198,7 @@ class BinanceUsdm:
         """Ask for a cancel once."""
         try:
             params = binance.cancel_params(request)
-        except (UnknownSymbolError, IdError) as error:
+        except UnknownSymbolError as error:
             return _not_sent(VenueCode.INVALID_ORDER, str(error))
         return await self._write(_CANCEL, params, request.client_order_id)
 
@@ -327,8 +330,10 @@ class BinanceUsdm:
 
     async def watch(self, symbols: frozenset[Symbol]) -> None:
         """Set which symbols' prices are wanted; sockets stay open."""
-        for symbol in sorted(await self._feed.watch(symbols)):
-            await self._seed_last(symbol)
+        for symbol in await self._feed.watch(symbols):
+            seeding = asyncio.create_task(self._seed_last(symbol))
+            self._seeding.add(seeding)
+            seeding.add_done_callback(self._seeding.discard)
 
     async def _seed_last(self, symbol: Symbol) -> None:
         # A quote alone makes no price; a symbol may not trade for minutes.

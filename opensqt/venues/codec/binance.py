@@ -9,7 +9,15 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from opensqt.core.ids import ClientOrderId, Symbol, TradeId, UnixMs, VenueOrderId, split_symbol
+from opensqt.core.ids import (
+    ClientOrderId,
+    IdError,
+    Symbol,
+    TradeId,
+    UnixMs,
+    VenueOrderId,
+    split_symbol,
+)
 from opensqt.core.instrument import Instrument
 from opensqt.core.money import ONE, ZERO, to_text
 from opensqt.core.orders import OrderStatus, Side, TimeInForce
@@ -61,7 +69,10 @@ class HedgeModeError(PayloadError):
 
 def venue_symbol(symbol: Symbol) -> str:
     """Return ``BTCUSDT`` for ``BTCUSDT:perp``; raise ``UnknownSymbolError`` for other markets."""
-    base, market = split_symbol(symbol)
+    try:
+        base, market = split_symbol(symbol)
+    except IdError as error:
+        raise UnknownSymbolError(str(error)) from error
     if market != _MARKET:
         raise UnknownSymbolError(f"{symbol} is not a perpetual future")
     return base
