@@ -20,7 +20,8 @@ class Exit(IntEnum):
 
 EXIT_OF_CODE: Final = {
     ControlCode.INVALID: Exit.USAGE,
-    ControlCode.NOT_FOUND: Exit.USAGE,
+    ControlCode.NOT_FOUND: Exit.REFUSED,
+    ControlCode.DENIED: Exit.AUTH,
     ControlCode.CONFLICT: Exit.REFUSED,
     ControlCode.NOT_READY: Exit.NOT_READY,
     ControlCode.DENIED: Exit.AUTH,

@@ -39,13 +39,12 @@ def up(
 
     from opensqt.cli import up as starting
     from opensqt.cli.children import Playback
+    from opensqt.cli.recordings import checked_files, checked_speed
 
-    if more and not replay:
-        raise CommandError(Exit.USAGE, f"{more[0]}: files to play follow --replay")
-    files = starting.check_files([*(replay or []), *(more or [])])
+    files = checked_files(replay, more)
     deployment = load_deployment(config, data_dir)
     layout = starting.layout_of(
-        deployment, Playback(files=files, speed=_speed(speed), is_looping=loop)
+        deployment, Playback(files=files, speed=checked_speed(speed), is_looping=loop)
     )
     starting.refuse_second(layout.run)
     if supervise:
@@ -180,17 +179,3 @@ def doctor(
             (complain if finding.verdict is Verdict.FAIL else say)(finding.line)
     failed = any(finding.verdict is Verdict.FAIL for finding in findings)
     raise typer.Exit(Exit.USAGE if failed else Exit.OK)
-
-
-def _speed(text: str) -> str:
-    from opensqt.core.money import MoneyError, parse_decimal
-
-    try:
-        is_fine = not text or 0 < parse_decimal(text) <= 1000  # noqa: PLR2004
-    except MoneyError:
-        is_fine = False
-    if not is_fine:
-        raise CommandError(
-            Exit.USAGE, f"--speed: expected a number above 0 and at most 1000, got {text!r}"
-        )
-    return text

@@ -1,33 +1,118 @@
 """`serve`: one process of a deployment in the foreground, as the supervisor starts it."""
 
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from opensqt.cli.exits import CommandError, Exit
 from opensqt.cli.options import ConfigOption, DataDirOption
+from opensqt.cli.place import config_path, environment
+from opensqt.cli.printing import say
+
+if TYPE_CHECKING:
+    from opensqt.config.deployment import AccountKeys, Deployment
+    from opensqt.core.ids import AccountName
+    from opensqt.paper.config import PaperConfig
 
 _READY = "ready: "
 
 
-def connector(
+def paper_venue(
+    *,
     config: ConfigOption = None,
-    account: Annotated[str, typer.Option(help="Account; needed if there are several.")] = "",
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 = as configured.")] = 0,
+    control_port: Annotated[int, typer.Option(min=0, max=65535, help="0 = as configured.")] = 0,
+    seed: Annotated[int, typer.Option(min=-1, help="-1 = as configured.")] = -1,
+    replay: Annotated[
+        list[Path] | None,
+        typer.Option("--replay", help="Play this recording; repeatable.", metavar="FILE"),
+    ] = None,
+    more: Annotated[
+        list[Path] | None, typer.Argument(help="More recordings after --replay.", metavar="FILE...")
+    ] = None,
+    speed: Annotated[
+        str, typer.Option(help="Recorded seconds per second, such as 2.", metavar="X")
+    ] = "",
+    loop: Annotated[bool, typer.Option("--loop", help="Play again at the end.")] = False,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Serve the paper venue: an exchange on this machine, with a market of its own."""
+    import asyncio
+
+    from opensqt.bootstrap.paper import run
+    from opensqt.cli.recordings import checked_files, checked_speed
+    from opensqt.config.load import load, load_keys
+
+    files = checked_files(replay, more)
+    path, env = config_path(config), environment(data_dir)
+    wanted = paper_config(load(path, env), load_keys(path, env))
+    wanted = replace(
+        wanted,
+        host=host or wanted.host,
+        port=port or wanted.port,
+        control_port=control_port or wanted.control_port,
+        seed=seed if seed >= 0 else wanted.seed,
+        replay=files or wanted.replay,
+        speed=float(checked_speed(speed)) if speed else wanted.speed,
+        loop=loop or wanted.loop,
+    )
+    _start_logging()
+    asyncio.run(
+        run(wanted, lambda at: say(f"{_READY}paper venue {at.rest_url} control {at.control_url}"))
+    )
+
+
+def connector(
+    *,
+    config: ConfigOption = None,
+    account: Annotated[
+        str, typer.Option(help="Account; needed if there are several.", metavar="NAME")
+    ] = "",
     data_dir: DataDirOption = None,
 ) -> None:
     """Serve one venue account over gRPC; the only process that knows its keys."""
-    raise CommandError(Exit.UNEXPECTED, f"not wired yet {config} {account} {data_dir}")
+    raise CommandError(Exit.UNEXPECTED, f"not built yet: {config} {account} {data_dir}")
 
 
-def paper_venue(
-    config: ConfigOption = None,
-    replay: Annotated[list[Path] | None, typer.Option("--replay", metavar="FILE")] = None,
-    speed: Annotated[str, typer.Option(metavar="X")] = "",
-    loop: Annotated[bool, typer.Option("--loop")] = False,
-    data_dir: DataDirOption = None,
-) -> None:
-    """Serve the paper venue."""
-    raise CommandError(
-        Exit.UNEXPECTED, f"not wired yet {config} {replay} {speed} {loop} {data_dir}"
+def paper_config(
+    deployment: "Deployment", keys: "Mapping[AccountName, AccountKeys]"
+) -> "PaperConfig":
+    """Return what the paper venue is started with: one account per account of ours on it."""
+    from opensqt.paper.config import PaperAccount, PaperConfig
+
+    paper = deployment.paper
+    accounts = tuple(
+        PaperAccount(
+            name=account.name,
+            api_key=keys[account.name].api_key,
+            api_secret=keys[account.name].secret_key,
+            balances={"USDT": Decimal(paper.balance)},
+            maker_fee=paper.maker_fee,
+            taker_fee=paper.taker_fee,
+        )
+        for account in deployment.accounts
+        if account.venue == "paper"
     )
+    return PaperConfig(
+        data_dir=deployment.data_dir,
+        host=paper.host,
+        port=paper.port,
+        control_port=paper.control_port,
+        seed=paper.seed,
+        accounts=accounts,
+        replay=paper.replay.files,
+        speed=float(paper.replay.speed),
+        loop=paper.replay.is_looping,
+    )
+
+
+def _start_logging() -> None:
+    from opensqt.system import log
+
+    log.configure(level=os.environ.get("OPENSQT_LOG_LEVEL", "info"))

@@ -198,7 +198,7 @@ def _spawn(arguments: Sequence[str], environment: Mapping[str, str], *, log: Pat
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     return os.posix_spawn(
         arguments[0],
-        arguments,
+        [*arguments],
         environment,
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

@@ -1,14 +1,12 @@
 """`up`: the supervisor, in the foreground or as a daemon, and what is shown while it starts."""
 
 import asyncio
-import os
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 from opensqt.cli.children import (
@@ -218,11 +216,3 @@ def _stamped(text: str, seconds: int) -> str:
 def environment_lines(layout: Layout) -> list[str]:
     """Return shell lines after which `ray` commands reach our cluster."""
     return [f"export {name}={value}" for name, value in layout.ray_environment.items()]
-
-
-def check_files(files: list[Path]) -> tuple[Path, ...]:
-    """Return the recordings, absolute; raise ``CommandError`` for one that cannot be read."""
-    for file in files:
-        if not file.is_file() or not os.access(file, os.R_OK):
-            raise CommandError(Exit.USAGE, f"--replay {file}: no such file")
-    return tuple(file.absolute() for file in files)

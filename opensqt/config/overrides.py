@@ -4,7 +4,7 @@ from typing import Final
 
 from opensqt.config.deployment import Deployment
 
-PAPER_CA: Final = "paper/ca.pem"
+PAPER_CA: Final = "paper/tls/ca.pem"
 """Certificate of the paper venue's own authority, below the data directory."""
 
 
