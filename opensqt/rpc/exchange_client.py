@@ -114,7 +114,6 @@ class GrpcExchange:
             )
         except WireError as error:
             return _not_sent(VenueCode.INVALID_ORDER, str(error))
-        message = exchange_pb2.SubmitOrderRequest(order=order)
         return await self._order(lambda stub: stub.SubmitOrder, message)
 
     async def cancel(self, request: CancelRequest) -> Outcome:
@@ -125,7 +124,6 @@ class GrpcExchange:
             )
         except WireError as error:
             return _not_sent(VenueCode.INVALID_ORDER, str(error))
-        message = exchange_pb2.WithdrawOrderRequest(cancel=cancel)
         return await self._order(lambda stub: stub.WithdrawOrder, message)
 
     async def _order(self, method: _Method, message: Message) -> Outcome:

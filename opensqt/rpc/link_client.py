@@ -10,7 +10,15 @@ from opensqt.market_maker.v1.link_pb2_grpc import SymbolLinkServiceStub
 from opensqt.ports.link import Ack, Band, Downward, LinkClosedError, LinkRefusedError, Upward
 from opensqt.rpc.auth import ClientSecurity
 from opensqt.rpc.batching import batches
-from opensqt.rpc.channel import CONNECT_TIMEOUT_MS, Locate, NotConnectedError, open_channel
+from opensqt.rpc.channel import (
+    CONNECT_TIMEOUT_MS,
+    CallLostError,
+    Locate,
+    NotConnectedError,
+    completed,
+    open_channel,
+)
+from opensqt.rpc.inbox import Inbox
 from opensqt.rpc.outbox import Outbox, OutboxFullError
 from opensqt.wire.errors import WireError
 from opensqt.wire.link import decode_downward, encode_upward
@@ -49,12 +57,16 @@ class GrpcManagerTransport:
     """``ManagerTransport`` over one ``Attach`` stream."""
 
     def __init__(self, channel: grpc.aio.Channel, call: _Call) -> None:
-        """Own ``channel``; start writing what is sent."""
+        """Own ``channel``; start reading, and writing what is sent."""
         self._channel = channel
         self._call = call
         self._outbox: Outbox[Upward] = Outbox()
+        self._inbox: Inbox[Downward] = Inbox()
         self._end: LinkClosedError | None = None
-        self._writer = asyncio.create_task(self._write(), name="link.write")
+        self._tasks = (
+            asyncio.create_task(self._write(), name="link.write"),
+            asyncio.create_task(self._read(), name="link.read"),
+        )
 
     def send(self, message: Upward) -> None:
         """Queue a message; an older band or acknowledgement that still waits is replaced."""
@@ -67,54 +79,51 @@ class GrpcManagerTransport:
                 try:
                     self._outbox.put(message)
                 except OutboxFullError as error:
-                    raise self._ended(LinkClosedError(str(error))) from error
+                    self._ended(LinkClosedError(str(error)))
+                    raise LinkClosedError(str(error)) from error
 
     async def receive(self) -> Sequence[Downward]:
         """Return the next messages in order; raise ``LinkClosedError`` at the end."""
-        messages: list[Downward] = []
-        while not messages:
-            if self._end is not None:
-                raise self._end
-            try:
-                messages = self._decode(await self._read())
-            except WireError as error:
-                self._call.cancel()
-                raise self._ended(LinkClosedError(f"unreadable message: {error}")) from error
-        return messages
+        return await self._inbox.take()
 
     async def close(self) -> None:
         """End the connection; idempotent."""
         self._ended(LinkClosedError("closed by the manager"))
-        self._writer.cancel()
-        await asyncio.gather(self._writer, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self._call.cancel()
         await self._channel.close()
 
-    def _decode(self, response: link_pb2.AttachResponse) -> list[Downward]:
+    async def _read(self) -> None:
+        try:
+            while True:
+                response = await completed(self._call.read())
+                if not isinstance(response, link_pb2.AttachResponse):
+                    self._ended(_closed(await self._call.code(), await self._call.details()))
+                    return
+                await self._deliver(response)
+        except grpc.aio.AioRpcError as error:
+            self._ended(_closed(error.code(), error.details()))
+        except CallLostError as error:
+            self._ended(LinkClosedError(str(error)))
+        except WireError as error:
+            self._ended(LinkClosedError(f"unreadable message: {error}"))
+            self._call.cancel()
+
+    async def _deliver(self, response: link_pb2.AttachResponse) -> None:
         messages: list[Downward] = []
+        closed: LinkClosedError | None = None
         for one in response.messages:
             if one.HasField("closed"):
                 code, text = one.closed.code, one.closed.message
-                # Raised by the next receive, after everything that came before it.
-                self._ended(LinkRefusedError(code, text) if code else LinkClosedError(text))
+                closed = LinkRefusedError(code, text) if code else LinkClosedError(text)
                 break
             messages.append(decode_downward(one))
-        return messages
-
-    async def _read(self) -> link_pb2.AttachResponse:
-        try:
-            response = await self._call.read()
-        except grpc.aio.AioRpcError as error:
-            raise self._ended(_closed(error.code(), error.details())) from error
-        except asyncio.CancelledError:
-            # The library reports a call that we cancelled like a task that was cancelled.
-            task = asyncio.current_task()
-            if self._end is None or (task is not None and task.cancelling()):
-                raise
-            raise self._end from None
-        if isinstance(response, link_pb2.AttachResponse):
-            return response
-        raise self._ended(_closed(await self._call.code(), await self._call.details()))
+        await self._inbox.put(messages)
+        if closed is not None:
+            # Raised by the receiver after everything that came before it.
+            self._ended(closed)
 
     async def _write(self) -> None:
         try:
@@ -129,11 +138,11 @@ class GrpcManagerTransport:
             self._ended(LinkClosedError(f"message that cannot be sent: {error}"))
             self._call.cancel()
 
-    def _ended(self, error: LinkClosedError) -> LinkClosedError:
+    def _ended(self, error: LinkClosedError) -> None:
         # The first reason is the true one, all later ones are consequences.
         if self._end is None:
             self._end = error
-        return self._end
+        self._inbox.end(self._end)
 
 
 def _closed(code: grpc.StatusCode, details: str | None) -> LinkClosedError:

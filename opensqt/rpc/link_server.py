@@ -5,8 +5,7 @@ A stream that breaks ends its transport, never the work behind it: the serving c
 """
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
@@ -28,14 +27,12 @@ from opensqt.ports.link import (
 )
 from opensqt.ports.telemetry import LogPort
 from opensqt.rpc.batching import batches
+from opensqt.rpc.inbox import Inbox
 from opensqt.rpc.options import MESSAGE_MAX
 from opensqt.rpc.outbox import Outbox, OutboxFullError
 from opensqt.rpc.server import Service
 from opensqt.wire.errors import WireError
 from opensqt.wire.link import decode_upward, encode_downward
-
-INBOX_MAX: Final = 10_000
-"""Messages of one unit that wait to be handled; beyond it the stream is not read."""
 
 ANSWER_MAX: Final = MESSAGE_MAX - 1_024
 """Bytes; the rest is for the envelope."""
@@ -68,10 +65,7 @@ class GrpcExchangeTransport:
     def __init__(self) -> None:
         """Begin open and empty."""
         self.outbox: Outbox[Downward | _Closed] = Outbox()
-        self._inbox: deque[Upward] = deque()
-        self._arrived = asyncio.Event()
-        self._has_room = asyncio.Event()
-        self._has_room.set()
+        self.inbox: Inbox[Upward] = Inbox()
         self._end: LinkClosedError | None = None
 
     def send(self, message: Downward) -> None:
@@ -95,15 +89,7 @@ class GrpcExchangeTransport:
 
     async def receive(self) -> Sequence[Upward]:
         """Return the next messages in order; raise ``LinkClosedError`` at the end."""
-        while not self._inbox:
-            if self._end is not None:
-                raise self._end
-            self._arrived.clear()
-            await self._arrived.wait()
-        taken = tuple(self._inbox)
-        self._inbox.clear()
-        self._has_room.set()
-        return taken
+        return await self.inbox.take()
 
     async def close(self, *, code: str = "", message: str = "") -> None:
         """Tell the manager why, then end the connection; idempotent."""
@@ -111,20 +97,11 @@ class GrpcExchangeTransport:
             self.outbox.put(_Closed(code=code, message=message))
         self.end(message or "closed by the exchange")
 
-    async def deliver(self, messages: Iterable[Upward]) -> None:
-        """Hand what the manager sent to the receiver; waits while too much is unhandled."""
-        self._inbox.extend(messages)
-        self._arrived.set()
-        if len(self._inbox) >= INBOX_MAX:
-            self._has_room.clear()
-            await self._has_room.wait()
-
     def end(self, reason: str) -> None:
         """Accept nothing more; what waits is still written if the stream lives."""
         if self._end is None:
             self._end = LinkClosedError(reason)
-        self._arrived.set()
-        self._has_room.set()
+        self.inbox.end(self._end)
         self.outbox.end()
 
 
@@ -178,7 +155,7 @@ class _Servicer(SymbolLinkServiceServicer):
         reason = "the manager has closed the stream"
         try:
             async for request in requests:
-                await transport.deliver([decode_upward(one) for one in request.messages])
+                await transport.inbox.put([decode_upward(one) for one in request.messages])
         except WireError as error:
             reason = f"unreadable message: {error}"
             self._log.error("link.unreadable", error=str(error))

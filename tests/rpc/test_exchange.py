@@ -8,12 +8,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 
 from opensqt.core.ids import ClientOrderId, Symbol, UnixMs
-from opensqt.market_maker.v1 import exchange_pb2
-from opensqt.market_maker.v1.exchange_pb2_grpc import ExchangeServiceStub
 from opensqt.ports.exchange import (
     FrameAge,
     Listing,
@@ -29,12 +26,10 @@ from opensqt.ports.exchange import (
 )
 from opensqt.rpc import exchange_server
 from opensqt.rpc.auth import ClientSecurity, ServerSecurity
-from opensqt.rpc.endpoint import Endpoint, UnixLocator
+from opensqt.rpc.endpoint import UnixLocator
 from opensqt.rpc.exchange_client import ExchangeTimeouts, GrpcExchange
-from opensqt.rpc.exchange_legacy import FullExchangeServicer
-from opensqt.rpc.exchange_server import ExchangeServerConfig, exchange_service
-from opensqt.rpc.server import RpcServer
 from tests.rpc import fakes
+from tests.rpc.connector import NAME, connector, until
 from tests.rpc.fakes import (
     CANCEL,
     INSTRUMENT,
@@ -43,29 +38,8 @@ from tests.rpc.fakes import (
     REQUEST,
     SYMBOL,
     TRADE,
-    FakeClock,
     FakeVenue,
-    RecordingLog,
 )
-
-NAME = "connector-paper"
-CONFIG = ExchangeServerConfig(venue="paper", account="main", market="perp")
-
-
-@asynccontextmanager
-async def connector(
-    run_dir: Path, venue: FakeVenue, *, security: ServerSecurity | None = None
-) -> AsyncIterator[FullExchangeServicer]:
-    servicer = FullExchangeServicer(venue, config=CONFIG, clock=FakeClock(), log=RecordingLog())
-    server = RpcServer([exchange_service(servicer)], security=security)
-    server.listen(Endpoint(run_dir, NAME))
-    await server.start()
-    pump = asyncio.create_task(servicer.fanout.run())
-    try:
-        yield servicer
-    finally:
-        pump.cancel()
-        await server.stop(grace_ms=50)
 
 
 @asynccontextmanager
@@ -335,7 +309,7 @@ async def test_events_arrive_in_order(run_dir: Path) -> None:
         await exchange.watch(frozenset({SYMBOL}))
         events = exchange.events()
         taking = asyncio.create_task(take(events, fakes.trade(2)))
-        await _until(lambda: venue.watched == [frozenset({SYMBOL})])
+        await until(lambda: venue.watched == [frozenset({SYMBOL})])
         venue.batches.put_nowait(sent)
         assert tuple(await taking) == sent
 
@@ -347,12 +321,12 @@ async def test_only_watched_prices_arrive_and_the_choice_can_change(run_dir: Pat
         await exchange.watch(frozenset({SYMBOL}))
         seen: list[VenueEvent] = []
         reading = asyncio.create_task(_collect(exchange, seen))
-        await _until(lambda: len(venue.watched) == 1)
+        await until(lambda: len(venue.watched) == 1)
         venue.batches.put_nowait((fakes.price(1, other), fakes.price(2)))
-        await _until(lambda: fakes.price(2) in seen)
+        await until(lambda: fakes.price(2) in seen)
         await exchange.watch(frozenset({other}))
         venue.batches.put_nowait((fakes.price(3), fakes.price(4, other)))
-        await _until(lambda: fakes.price(4, other) in seen)
+        await until(lambda: fakes.price(4, other) in seen)
         reading.cancel()
 
     assert seen == [fakes.price(2), fakes.price(4, other)]
@@ -365,7 +339,7 @@ async def test_a_choice_made_while_connecting_is_not_lost(run_dir: Path) -> None
         reading = asyncio.create_task(_collect(exchange, []))
         await asyncio.sleep(0)
         await exchange.watch(frozenset({SYMBOL}))
-        await _until(lambda: bool(venue.watched) and venue.watched[-1] == frozenset({SYMBOL}))
+        await until(lambda: bool(venue.watched) and venue.watched[-1] == frozenset({SYMBOL}))
         reading.cancel()
 
 
@@ -376,7 +350,7 @@ async def test_who_comes_later_first_hears_the_present_state(run_dir: Path) -> N
     async with connector(run_dir, venue), client(run_dir) as exchange:
         venue.batches.put_nowait((live, fakes.stream(StreamKind.PRIVATE, StreamPhase.LIVE)))
         venue.batches.put_nowait((down,))
-        await _until(venue.batches.empty)
+        await until(venue.batches.empty)
         await asyncio.sleep(0)
         seen = await take(exchange.events(), down)
 
@@ -389,9 +363,9 @@ async def test_a_lost_stream_is_raised_and_can_be_opened_again(run_dir: Path) ->
         seen: list[VenueEvent] = []
         async with connector(run_dir, venue) as servicer:
             reading = asyncio.create_task(_collect(exchange, seen))
-            await _until(lambda: servicer.fanout.subscribers == 1)
+            await until(lambda: servicer.fanout.subscribers == 1)
             venue.batches.put_nowait((event,))
-            await _until(lambda: event in seen)
+            await until(lambda: event in seen)
         async with asyncio.timeout(5):
             with pytest.raises(VenueUnavailableError):
                 await reading
@@ -408,17 +382,17 @@ async def test_a_reader_that_leaves_is_forgotten(run_dir: Path) -> None:
         async with client(run_dir) as exchange:
             await exchange.watch(frozenset({SYMBOL}))
             reading = asyncio.create_task(_collect(exchange, []))
-            await _until(lambda: servicer.fanout.subscribers == 1)
+            await until(lambda: servicer.fanout.subscribers == 1)
             reading.cancel()
-        await _until(lambda: servicer.fanout.subscribers == 0)
-        await _until(lambda: venue.watched[-1] == frozenset())
+        await until(lambda: servicer.fanout.subscribers == 0)
+        await until(lambda: venue.watched[-1] == frozenset())
 
 
 async def test_a_newer_subscription_of_the_same_name_ends_the_older(run_dir: Path) -> None:
     venue = FakeVenue()
     async with connector(run_dir, venue) as servicer, client(run_dir) as first:
         reading = asyncio.create_task(_collect(first, []))
-        await _until(lambda: servicer.fanout.subscribers == 1)
+        await until(lambda: servicer.fanout.subscribers == 1)
         async with client(run_dir) as second:
             again = asyncio.create_task(_collect(second, []))
             with pytest.raises(VenueUnavailableError, match="newer subscription"):
@@ -429,146 +403,3 @@ async def test_a_newer_subscription_of_the_same_name_ends_the_older(run_dir: Pat
 async def _collect(exchange: GrpcExchange, into: list[VenueEvent]) -> None:
     async for batch in exchange.events():
         into.extend(batch)
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    for _ in range(2_500):
-        if condition():
-            return
-        await asyncio.sleep(0.002)
-    pytest.fail("the condition did not come true within 5 s")
-
-
-# -- the published calls
-
-
-@asynccontextmanager
-async def stub(run_dir: Path) -> AsyncIterator[ExchangeServiceStub]:
-    async with grpc.aio.insecure_channel(UnixLocator(run_dir, NAME)()) as channel:
-        yield ExchangeServiceStub(channel)
-
-
-async def test_an_old_client_reads_what_a_grid_needs(run_dir: Path) -> None:
-    pb = exchange_pb2
-    async with connector(run_dir, FakeVenue()), stub(run_dir) as old:
-        assert (await old.GetName(pb.GetNameRequest())).name == "paper"
-        info = await old.GetSymbolInfo(pb.GetSymbolInfoRequest(symbol=SYMBOL))
-        assert info.tick_size.value == "0.1"
-        order = await old.GetOrder(pb.GetOrderRequest(symbol=SYMBOL, order_id=12345))
-        assert (order.order_id, order.client_order_id) == (12345, "q1abc")
-        open_orders = await old.GetOpenOrders(pb.GetOpenOrdersRequest(symbol=SYMBOL))
-        assert [one.venue_order_id for one in open_orders.orders] == ["12345"]
-        assert not open_orders.complete
-        held = await old.GetPositions(pb.GetPositionsRequest(symbol=SYMBOL))
-        assert held.positions[0].size.value == "-0.5"
-        assert (await old.GetBalance(pb.GetBalanceRequest(asset="USDT"))).balance.value == "100"
-        assert (await old.GetBalance(pb.GetBalanceRequest(asset="BTC"))).balance.value == "0"
-
-
-async def test_an_old_client_places_and_cancels_by_number(run_dir: Path) -> None:
-    from opensqt.wire.exchange import encode_place
-
-    venue = FakeVenue()
-    venue.outcome = Outcome(outcome=OutcomeClass.ACCEPTED, order=ORDER)
-    request = encode_place(replace(REQUEST, deadline_ms=UnixMs(0), account_epoch=0))
-    async with connector(run_dir, venue), stub(run_dir) as old:
-        placed = await old.PlaceOrder(request)
-        await old.CancelOrder(exchange_pb2.CancelOrderRequest(symbol=SYMBOL, order_id=12345))
-
-    assert placed.order_id == 12345
-    assert venue.placed[0].deadline_ms == NOW + CONFIG.order_ttl_ms
-    assert venue.canceled[0].client_order_id == ORDER.client_order_id
-
-
-@pytest.mark.parametrize(
-    ("outcome", "status"),
-    [
-        (OutcomeClass.REJECTED, grpc.StatusCode.FAILED_PRECONDITION),
-        (OutcomeClass.NOT_SENT, grpc.StatusCode.ABORTED),
-        (OutcomeClass.DUPLICATE, grpc.StatusCode.ALREADY_EXISTS),
-        (OutcomeClass.UNKNOWN, grpc.StatusCode.UNKNOWN),
-    ],
-)
-async def test_an_old_client_learns_the_class_from_the_status(
-    run_dir: Path, outcome: OutcomeClass, status: grpc.StatusCode
-) -> None:
-    from opensqt.wire.exchange import encode_place
-
-    venue = FakeVenue()
-    venue.outcome = Outcome(outcome=outcome, code=VenueCode.POST_ONLY_WOULD_CROSS, message="no")
-    async with connector(run_dir, venue), stub(run_dir) as old:
-        with pytest.raises(grpc.aio.AioRpcError) as failed:
-            await old.PlaceOrder(encode_place(REQUEST))
-
-    assert failed.value.code() is status
-    assert failed.value.details() == "ErrPostOnlyWouldCross: no"
-
-
-async def test_old_streams_carry_prices_and_orders(run_dir: Path) -> None:
-    venue = FakeVenue()
-    async with connector(run_dir, venue) as servicer, stub(run_dir) as old:
-        prices = old.SubscribePrice(exchange_pb2.SubscribePriceRequest(symbols=[SYMBOL]))
-        orders = old.SubscribeOrders(exchange_pb2.SubscribeOrdersRequest())
-        await _until(lambda: servicer.fanout.subscribers == 2)
-        venue.batches.put_nowait((fakes.price(60000), OrderUpdate(order=ORDER)))
-        async with asyncio.timeout(5):
-            change: Any = await prices.read()
-            update: Any = await orders.read()
-        latest = await old.GetLatestPrice(exchange_pb2.GetLatestPriceRequest(symbol=SYMBOL))
-
-    assert (change.price.value, change.bid.value, change.ask.value) == ("60000", "59999", "60001")
-    assert (change.sequence, change.received_age_ms) == (1, 5)
-    assert (update.client_order_id, update.executed_qty.value) == ("q1abc", "0.05")
-    assert latest.price.value == "60000"
-
-
-NOT_SERVED = (
-    "BatchPlaceOrders",
-    "BatchCancelOrders",
-    "CancelAllOrders",
-    "GetAccount",
-    "GetTickers",
-    "GetOpenInterest",
-    "GetHistoricalKlines",
-    "FetchExchangeInfo",
-    "GetSymbols",
-    "GetFundingRate",
-    "GetFundingRates",
-    "GetHistoricalFundingRates",
-)
-
-
-@pytest.mark.parametrize("name", NOT_SERVED)
-async def test_what_is_not_needed_yet_says_that_it_is_not_served(run_dir: Path, name: str) -> None:
-    async with connector(run_dir, FakeVenue()), stub(run_dir) as old:
-        request = getattr(exchange_pb2, f"{name}Request")()
-        with pytest.raises(grpc.aio.AioRpcError) as failed:
-            await getattr(old, name)(request)
-
-    assert failed.value.code() is grpc.StatusCode.UNIMPLEMENTED
-
-
-@pytest.mark.parametrize(
-    "name", ["SubscribeFundingRate", "SubscribeKlines", "SubscribeAccount", "SubscribePositions"]
-)
-async def test_streams_that_are_not_needed_yet_say_so(run_dir: Path, name: str) -> None:
-    async with connector(run_dir, FakeVenue()), stub(run_dir) as old:
-        call = getattr(old, name)(getattr(exchange_pb2, f"{name}Request")())
-        with pytest.raises(grpc.aio.AioRpcError) as failed:
-            await call.read()
-
-    assert failed.value.code() is grpc.StatusCode.UNIMPLEMENTED
-
-
-async def test_a_request_that_names_nothing_is_refused(run_dir: Path) -> None:
-    pb = exchange_pb2
-    async with connector(run_dir, FakeVenue()), stub(run_dir) as old:
-        for call in (
-            old.GetOrder(pb.GetOrderRequest(symbol=SYMBOL)),
-            old.GetTrades(pb.GetTradesRequest()),
-            old.SubmitOrder(pb.SubmitOrderRequest()),
-            old.WithdrawOrder(pb.WithdrawOrderRequest()),
-        ):
-            with pytest.raises(grpc.aio.AioRpcError) as failed:
-                await call
-            assert failed.value.code() is grpc.StatusCode.INVALID_ARGUMENT

@@ -419,6 +419,17 @@ async def _receive(manager: ManagerTransport) -> list[Downward]:
     return list(await manager.receive())
 
 
+async def test_a_receiver_that_gives_up_waiting_does_not_end_the_link(run_dir: Path) -> None:
+    async with serving(run_dir, echo):
+        manager = await GrpcLink(UnixLocator(run_dir, NAME)).connect()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await manager.receive()
+        manager.send(HELLO)
+        assert list(await manager.receive()) == [WELCOME]
+        await manager.close()
+
+
 async def test_a_cancelled_receiver_is_cancelled(run_dir: Path) -> None:
     async with serving(run_dir, echo):
         manager = await GrpcLink(UnixLocator(run_dir, NAME)).connect()
