@@ -41,8 +41,8 @@ from opensqt.core.orders import Anomaly, Order, OrderStatus, Purpose, join_repor
 from opensqt.core.position import PositionBook, apply_fill
 
 # Settled orders kept in memory to recognise late and repeated reports; older ones are found in
-# the journal. Only a bound on memory: 256 orders are about 100 KiB.
-ORDERS_KEPT: Final = 256
+# the journal. A bound on memory and on the cost of every look at the orders.
+SETTLED_KEPT: Final = 64
 _EPOCH: Final = UnixMs(0)
 _REFUSED: Final = (OrderStatus.REJECTED, OrderStatus.EXPIRED, OrderStatus.NOT_SENT)
 _BACKOFF_DOUBLINGS_MAX: Final = 6
@@ -376,11 +376,8 @@ def _quarantined(state: SymbolState, anomaly: Anomaly, what: str) -> SymbolState
 
 def _evicted(orders: dict[ClientOrderId, Order]) -> dict[ClientOrderId, Order]:
     """Return ``orders`` without the oldest settled ones beyond the number kept."""
-    excess = len(orders) - ORDERS_KEPT
-    if excess <= 0:
-        return orders
     settled = [key for key, order in orders.items() if order.is_settled]
-    for key in settled[:excess]:
+    for key in settled[:-SETTLED_KEPT]:
         del orders[key]
     return orders
 

@@ -4,7 +4,6 @@ import random
 from dataclasses import dataclass
 from typing import Final
 
-
 PERFECT_WORLDS: Final = 0.1
 """Fraction of seeds without any fault: what fails there is no protocol problem."""
 

@@ -1,7 +1,6 @@
 """The protocol, proven on seeded worlds: fresh seeds are clean, planted bugs are found.
 
-Replay one seed with its story:
-``python -c "from opensqt.simulation.world import run_seed; print(*run_seed(7, keep_trace=True).trace, sep='\\n')"``
+Read the story of one seed with ``run_seed(7, keep_trace=True).trace``.
 """
 
 import pytest
