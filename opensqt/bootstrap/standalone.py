@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from opensqt.config.deployment import Deployment, ExchangeName
+from opensqt.config.deployment import Deployment
 from opensqt.ports.clock import ClockPort
 from opensqt.ports.telemetry import LogPort
 from opensqt.system.process import ProcessName, start_ticks
@@ -86,7 +86,7 @@ def children_of(deployment: Deployment, run: RunDir) -> tuple[Child, ...]:
         children.append(
             Child(name=PAPER, arguments=_serve(PAPER, deployment), environment=environment)
         )
-    if deployment.current_exchange is ExchangeName.REMOTE and not deployment.remote.address:
+    if not deployment.remote.address:
         children += [
             Child(
                 name=f"connector-{account.name}",

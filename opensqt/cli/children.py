@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from opensqt.cli.supervision import ChildSpec, Kind
-from opensqt.config.deployment import Deployment, ExchangeName
+from opensqt.config.deployment import Deployment
 from opensqt.config.overrides import has_own_paper_venue, overrides
 from opensqt.system.rundir import RunDir, write_atomically
 
@@ -104,8 +104,9 @@ def connector_child(account: str) -> str:
 
 def own_connectors(deployment: Deployment) -> tuple[str, ...]:
     """Return the accounts whose connector we have to start."""
-    is_ours = deployment.current_exchange is ExchangeName.REMOTE and not deployment.remote.address
-    return tuple(account.name for account in deployment.accounts) if is_ours else ()
+    if deployment.remote.address:
+        return ()
+    return tuple(account.name for account in deployment.accounts)
 
 
 def child_specs(layout: Layout) -> tuple[ChildSpec, ...]:

@@ -15,9 +15,11 @@ from opensqt.cli.place import config_path, environment
 from opensqt.cli.printing import say
 
 if TYPE_CHECKING:
-    from opensqt.config.deployment import AccountKeys, Deployment
+    from opensqt.bootstrap.connector import ConnectorConfig
+    from opensqt.config.deployment import AccountConfig, AccountKeys, Deployment
     from opensqt.core.ids import AccountName
     from opensqt.paper.config import PaperConfig
+    from opensqt.venues.session import LocalEndpoint
 
 _READY = "ready: "
 
@@ -77,7 +79,67 @@ def connector(
     data_dir: DataDirOption = None,
 ) -> None:
     """Serve one venue account over gRPC; the only process that knows its keys."""
-    raise CommandError(Exit.UNEXPECTED, f"not built yet: {config} {account} {data_dir}")
+    from opensqt.bootstrap.connector import serve
+    from opensqt.config.load import load, load_keys
+    from opensqt.rpc.endpoint import EndpointTakenError
+    from opensqt.venues.transport import VenueConfigError
+
+    path, env = config_path(config), environment(data_dir)
+    deployment = load(path, env)
+    wanted = connector_config(deployment, _account(deployment, account), load_keys(path, env))
+    _start_logging()
+    try:
+        serve(wanted, lambda address: say(f"{_READY}connector {wanted.account} {address}"))
+    except VenueConfigError as error:
+        raise CommandError(Exit.USAGE, str(error)) from error
+    except EndpointTakenError as error:
+        raise CommandError(Exit.REFUSED, str(error)) from error
+
+
+def connector_config(
+    deployment: "Deployment",
+    account: "AccountConfig",
+    keys: "Mapping[AccountName, AccountKeys]",
+) -> "ConnectorConfig":
+    """Return what the connector of an account is started with."""
+    from opensqt.bootstrap.connector import ConnectorConfig
+    from opensqt.bootstrap.runtime import Runtime
+    from opensqt.venues.transport import Credentials
+
+    secrets = keys[account.name]
+    return ConnectorConfig(
+        venue=account.venue,
+        account=account.name,
+        keys=lambda: Credentials(api_key=secrets.api_key, secret=secrets.secret_key),
+        runtime=Runtime(
+            data_dir=str(deployment.data_dir), run_root=os.environ.get("XDG_RUNTIME_DIR", "")
+        ),
+        paper=_local_endpoint(deployment, account),
+    )
+
+
+def _local_endpoint(deployment: "Deployment", account: "AccountConfig") -> "LocalEndpoint | None":
+    from urllib.parse import urlsplit
+
+    from opensqt.config.overrides import PAPER_CA
+    from opensqt.venues.session import LocalEndpoint
+
+    if account.venue != "paper":
+        return None
+    port = urlsplit(account.base_url).port or deployment.paper.port
+    if not port:
+        message = "the paper venue's port is not known; set paper.port or start with: opensqt up"
+        raise CommandError(Exit.USAGE, message)
+    return LocalEndpoint(port=port, ca_file=deployment.data_dir / PAPER_CA)
+
+
+def _account(deployment: "Deployment", name: str) -> "AccountConfig":
+    names = [account.name for account in deployment.accounts]
+    found = deployment.account(name or (names[0] if len(names) == 1 else ""))
+    if found is None:
+        listed = ", ".join(names)
+        raise CommandError(Exit.USAGE, f"--account: expected one of {listed}, got {name!r}")
+    return found
 
 
 def paper_config(

@@ -148,7 +148,7 @@ def from_entry(entry: Mapping[str, object]) -> ChildState:
         and isinstance(seen, Mapping)
         and all(isinstance(value, int) for value in seen.values())
     )
-    return ChildState(**known) if fits else ChildState()  # type: ignore[arg-type]
+    return ChildState(**known) if fits else ChildState()  # type: ignore[arg-type]  # checked by fits
 
 
 def _starts(spec: ChildSpec, states: Mapping[str, ChildState]) -> dict[str, int]:

@@ -27,8 +27,6 @@ class ExchangeName(StrEnum):
 
     REMOTE = "remote"
     """Through the connector's process, the only place with keys."""
-    PAPER = "paper"
-    """The paper venue's own dialect, spoken inside the exchange actor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

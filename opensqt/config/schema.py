@@ -23,14 +23,16 @@ def check(model: type[BaseModel], root: Branch) -> tuple[BaseModel | None, list[
         return None, [_problem(detail, model, root) for detail in error.errors()]
 
 
-def expectation(field: FieldInfo) -> str:
-    """Return what a field accepts, in words.
+def expectation(field: FieldInfo, name: str = "") -> str:
+    """Return what a field accepts, in words; ``name`` adds what is designed but not built.
 
     An integer from 1 to 200, decimal text above 0, true or false, one of the listed words.
     """
     annotation = field.annotation
     if get_origin(annotation) is Literal:
-        return listing(get_args(annotation))
+        planned = ", ".join(PLANNED.get(name, ()))
+        words = listing(get_args(annotation))
+        return f"{words} (not built yet: {planned})" if planned else words
     if annotation is Decimal:
         return f"decimal text{_bounds(field)}"
     if annotation is int:
@@ -105,7 +107,7 @@ def _missing_key(
     node: Node, key: str, model: type[BaseModel], path: Sequence[str | int]
 ) -> Problem:
     field = _field(model, path)
-    expected = expectation(field) if field else "a value"
+    expected = expectation(field, str(path[-1])) if field else "a value"
     meaning = f" ({field.description})" if field and field.description else ""
     return Problem(
         where=node.where,
@@ -118,7 +120,8 @@ def _missing_key(
 
 def _bad_value(detail: ErrorDetails, node: Node, key: str, field: FieldInfo | None) -> Problem:
     got = _shown(node, is_secret=field is not None and field.annotation is SecretStr)
-    expected = expectation(field) if field else detail["msg"].lower()
+    name = key.rpartition(".")[2]
+    expected = expectation(field, name) if field else detail["msg"].lower()
     if field is not None and expected in {"text", "a list", "a mapping"}:
         expected = f"{expected}: {field.description}" if field.description else expected
     return Problem(

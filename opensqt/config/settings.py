@@ -22,7 +22,7 @@ MARKETS_OF_VENUE: Final = {"paper": ("perp",)}
 PLANNED: Final = {
     "mode": ("shadow", "demo", "live"),
     "engine_type": ("dbos",),
-    "current_exchange": ("binance", "binance_spot", "bybit", "okx", "bitget", "gate"),
+    "current_exchange": KNOWN_VENUES,
     "venue": tuple(name for name in KNOWN_VENUES if name not in BUILT_VENUES),
     "grid_mode": ("neutral", "short"),
     "order_quantity_unit": ("equity",),
@@ -65,9 +65,8 @@ class AppSettings(Section):
     """What runs and where it keeps its state."""
 
     mode: Literal["paper"] = Field(default="paper", description="what the orders cost")
-    current_exchange: Literal["remote", "paper"] = Field(
-        default="remote",
-        description="remote = through the connector process; paper = inside the exchange actor",
+    current_exchange: Literal["remote"] = Field(
+        default="remote", description="remote = through the connector process"
     )
     engine_type: Literal["simple"] = Field(default="simple", description="how workflows run")
     timezone: str = Field(
