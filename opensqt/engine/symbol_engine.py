@@ -89,16 +89,7 @@ class SymbolEngine:
         )
         self._intake = Intake(journal, clock)
         self._link = ManagerLink(link, owner=self, clock=clock, log=log)
-        self._resolver = Resolver(
-            self._link,
-            symbol=unit.symbol,
-            clock=clock,
-            log=log,
-            found=self._mailbox.put_fact,
-            trades_wanted=self._fetch_trades,
-            horizon_ms=config.horizon_ms,
-            visibility_ms=config.visibility_ms,
-        )
+        self._resolver = self._new_resolver()
         self._executor = Executor(
             self._link,
             symbol=unit.symbol,
@@ -108,14 +99,7 @@ class SymbolEngine:
             sent=self._mailbox.put_fact,
             doubted=self._resolver.doubt,
         )
-        self._reconciling = ReconcileJob(
-            Reconciler(
-                self._link, state=lambda: self._recorder.state, journal=journal, clock=clock
-            ),
-            deliver=self._mailbox.put_fact,
-            clock=clock,
-            log=log,
-        )
+        self._reconciling = self._new_reconciling(journal)
         self._stopping = StopCheck(
             self._link, unit=unit, deployment=identity.deployment, clock=clock
         )
@@ -134,6 +118,26 @@ class SymbolEngine:
         self._refusal: LinkRefusedError | None = None
         self._position_passes = 0
         self._is_loaded = False
+
+    def _new_resolver(self) -> Resolver:
+        return Resolver(
+            self._link,
+            symbol=self._identity.unit.symbol,
+            clock=self._clock,
+            log=self._log,
+            found=self._mailbox.put_fact,
+            trades_wanted=self._fetch_trades,
+            horizon_ms=self._config.horizon_ms,
+            visibility_ms=self._config.visibility_ms,
+        )
+
+    def _new_reconciling(self, journal: JournalPort) -> ReconcileJob:
+        reconciler = Reconciler(
+            self._link, state=lambda: self._recorder.state, journal=journal, clock=self._clock
+        )
+        return ReconcileJob(
+            reconciler, deliver=self._mailbox.put_fact, clock=self._clock, log=self._log
+        )
 
     # -- what others see
 

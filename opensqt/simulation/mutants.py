@@ -105,7 +105,7 @@ def _no_overlap(state: object, *, now_ms: int) -> UnixMs:
 
 
 _PLACE = executor.Executor._place  # noqa: SLF001 - the original, called by its mutants
-_CANCEL = executor.Executor._cancel  # noqa: SLF001
+_CANCEL = executor.Executor._cancel  # noqa: SLF001 - what a mutant replaces
 _LOAD = recorder.Recorder.load
 
 MUTANTS: Final = (

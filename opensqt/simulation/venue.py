@@ -229,7 +229,7 @@ class VenueConnection:
         venue, faults = self._venue, self._venue.faults
         is_lost = venue.happens(faults.drop_request)
         is_late = venue.happens(faults.late_landing)
-        late_ms = venue._rng.randint(0, faults.late_ms_max) if is_late else 0  # noqa: SLF001
+        late_ms = venue._rng.randint(0, faults.late_ms_max) if is_late else 0  # noqa: SLF001 - one seed
 
         async def travel() -> Outcome | None:
             await self._clock.sleep_ms(late_ms)
