@@ -185,9 +185,11 @@ def started(folder: Path) -> Iterator[Cluster]:
                 log_to_driver=False,
                 logging_level=logging.ERROR,
             )
-            yield cluster
+            try:
+                yield cluster
+            finally:
+                ray.shutdown()
     finally:
-        ray.shutdown()
         sweep(folder)
 
 
