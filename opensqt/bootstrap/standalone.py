@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from opensqt.config.deployment import Deployment
+from opensqt.config.overrides import has_own_paper_venue, overrides
 from opensqt.ports.clock import ClockPort
 from opensqt.ports.telemetry import LogPort
 from opensqt.system.process import ProcessName, start_ticks
@@ -70,19 +71,17 @@ def is_supervised(environ: Mapping[str, str]) -> bool:
 
 
 def children_of(deployment: Deployment, run: RunDir) -> tuple[Child, ...]:
-    """Return the children a deployment needs beside its actors."""
-    has_paper = any(one.venue == "paper" and not one.base_url for one in deployment.accounts)
-    environment = {"OPENSQT_DATA_DIR": str(deployment.data_dir), "PYTHONUNBUFFERED": "1"}
-    if "XDG_RUNTIME_DIR" in os.environ:
-        environment["XDG_RUNTIME_DIR"] = os.environ["XDG_RUNTIME_DIR"]
+    """Return the children a deployment needs beside its actors; announces where the venue is."""
+    has_paper = has_own_paper_venue(deployment)
+    paper = deployment.paper
+    ports = _ports(run) if has_paper else {}
+    port = paper.port or ports.get("port", 0)
+    control_port = paper.control_port or ports.get("control_port", 0)
+    environment = overrides(deployment, port=port, control_port=control_port)
+    environment["PYTHONUNBUFFERED"] = "1"
     children = []
     if has_paper:
-        port = deployment.paper.port or _port(run)
-        environment["OPENSQT_PAPER__PORT"] = str(port)
-        for account in deployment.accounts:
-            if account.venue == "paper" and not account.base_url:
-                key = f"OPENSQT_ACCOUNTS__{account.name.upper()}__BASE_URL"
-                environment[key] = f"http://{deployment.paper.host}:{port}"
+        run.set_endpoint("paper_control", f"http://{paper.host}:{control_port}/paper/v1")
         children.append(
             Child(name=PAPER, arguments=_serve(PAPER, deployment), environment=environment)
         )
@@ -203,16 +202,18 @@ def _serve(what: str, deployment: Deployment) -> tuple[str, ...]:
     return (sys.executable, "-m", "opensqt.cli.main", "serve", what, "-c", config)
 
 
-def _port(run: RunDir) -> int:
-    """Return the paper venue's port: chosen once per run directory."""
+def _ports(run: RunDir) -> dict[str, int]:
+    """Return the paper venue's ports: chosen once per run directory."""
     path = run.path / "standalone.json"
-    with suppress(FileNotFoundError, ValueError, KeyError):
-        return int(json.loads(path.read_text("utf-8"))["paper"])
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    write_atomically(path, json.dumps({"paper": port}))
-    return port
+    with suppress(FileNotFoundError, ValueError, TypeError):
+        return {name: int(port) for name, port in json.loads(path.read_text("utf-8")).items()}
+    with socket.socket() as first, socket.socket() as second:
+        ports = {}
+        for name, probe in (("port", first), ("control_port", second)):
+            probe.bind(("127.0.0.1", 0))
+            ports[name] = int(probe.getsockname()[1])
+    write_atomically(path, json.dumps(ports))
+    return ports
 
 
 def _send(process: ProcessName | None, signum: signal.Signals) -> None:
