@@ -32,5 +32,7 @@ def exchange_name(account: str) -> str:
 
 def remote(kind: type, name: str) -> Any:
     """Return what creates the actor of this name, or finds the one that is there."""
-    actor = ray.remote(concurrency_groups={WATCH: WATCH_CALLS_MAX})(kind)
-    return actor.options(name=name, **OPTIONS)
+    decorator: Any = ray.remote  # its annotations know neither groups nor all options
+    return decorator(concurrency_groups={WATCH: WATCH_CALLS_MAX})(kind).options(
+        name=name, **OPTIONS
+    )
