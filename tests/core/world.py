@@ -191,9 +191,21 @@ class World:
     def hear(self, pick: int, *, is_kept: bool = False) -> None:
         """Hear one report, in any order; one that is kept comes again."""
         if self.reports:
-            self.record([self.reports[pick % len(self.reports)]])
+            report = self.reports[pick % len(self.reports)]
+            if not self._is_forgotten(report):
+                self.record([report])
             if not is_kept:
                 _take(self.reports, pick)
+
+    def _is_forgotten(self, report: Fact) -> bool:
+        """Tell whether a report concerns an order settled long ago: the journal knows it all."""
+        if not isinstance(report, OrderReported | TradeFilled):
+            return False
+        client_order_id = report.client_order_id
+        return client_order_id not in self.state.orders and client_order_id in self._intended()
+
+    def _intended(self) -> set[ClientOrderId]:
+        return {one.client_order_id for one in self.journal if isinstance(one, OrderIntended)}
 
     def stale(self, pick: int) -> None:
         """Hear an old state of an order: working, less executed than is known."""
@@ -257,8 +269,11 @@ class World:
         heard = {one.trade_id for one in self.journal if isinstance(one, TradeFilled)}
         assert heard == {trade.trade_id for trade in self.venue.trades}
         for client_order_id, order in self.venue.orders.items():
-            assert self.state.orders[client_order_id].status is order.status
-            assert self.state.orders[client_order_id].cumulative_quantity == order.filled
+            known = self.state.orders.get(client_order_id)
+            assert known is not None or client_order_id in self._intended()
+            if known is not None:
+                assert known.status is order.status
+                assert known.cumulative_quantity == order.filled
 
     def flatten(self) -> None:
         """Sell everything; only what the venue takes in no order may be left."""
