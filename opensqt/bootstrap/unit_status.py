@@ -7,7 +7,7 @@ from opensqt.core.facts import Directive
 from opensqt.core.ids import UnixMs
 from opensqt.core.money import ZERO, to_text
 from opensqt.core.registry import Desire, UnitPhase, UnitRecord
-from opensqt.core.risk.limits import Limits
+from opensqt.core.risk.view import committed_notional
 from opensqt.core.symbol import SymbolState
 from opensqt.engine.symbol_engine import SymbolEngine
 
@@ -63,7 +63,7 @@ def unit_status(
         "held": str(status.held) if is_applied and status.held is not None else "",
         "open_orders": len(state.live_orders),
     }
-    return answer | _money(engine, state, now_ms)
+    return answer | _money(state, now_ms)
 
 
 def _phase(status: UnitStatus, engine: SymbolEngine, state: SymbolState) -> UnitPhase:
@@ -81,18 +81,15 @@ def _phase(status: UnitStatus, engine: SymbolEngine, state: SymbolState) -> Unit
     return UnitPhase.STOPPED
 
 
-def _money(engine: SymbolEngine, state: SymbolState, now_ms: UnixMs) -> dict[str, object]:
+def _money(state: SymbolState, now_ms: UnixMs) -> dict[str, object]:
     book = state.position
     instrument = state.instrument
-    orders_max = 0 if instrument is None else instrument.orders_open_max
-    limits = Limits.from_capital(engine.config.capital, venue_orders_open_max=orders_max)
     answer: dict[str, object] = {
         "position": to_text(book.quantity),
         "fills": book.fills,
         "realized_pnl": to_text(book.realized_pnl),
         "fees": to_text(sum(book.fees.values(), ZERO)),
-        # The review lets no order pass beyond this value, so it is what can be committed at worst.
-        "capital": to_text(limits.exposure_notional_max),
+        "capital": to_text(committed_notional(state)),
         "unrealized_pnl": None,
         "price": None,
         "price_age_ms": None,

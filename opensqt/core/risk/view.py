@@ -101,5 +101,23 @@ def view_of(state: SymbolState) -> RiskView:
     )
 
 
+def committed_notional(state: SymbolState) -> Decimal:
+    """Return what the unit may have in the market at worst, quote units.
+
+    The cost of its position plus every unsettled order that may still add to it, at its limit;
+    orders of unknown outcome count in full.
+    """
+    held = state.position.quantity
+    contract_size = Decimal(1) if state.instrument is None else state.instrument.contract_size
+    adding = dict.fromkeys(Side, ZERO)
+    for order in state.unsettled_orders:
+        if not order.reduce_only:
+            adding[order.side] += order.reserved_quantity * order.price
+    long, short = adding[Side.BUY], adding[Side.SELL]
+    cost = abs(state.position.cost)
+    worst = max(cost + long, short) if held >= ZERO else max(cost + short, long)
+    return worst * contract_size
+
+
 def _is_on(reservation: Reservation, side: Side) -> bool:
     return reservation.signed_quantity * side.sign > ZERO
