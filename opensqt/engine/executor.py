@@ -84,8 +84,11 @@ class Executor:
             symbol_epoch=self._epoch,
         )
         self.in_flight.add(intended.client_order_id)
-        outcome = await self._gateway.place(request, purpose=intended.purpose)
-        self.in_flight.discard(intended.client_order_id)
+        try:
+            outcome = await self._gateway.place(request, purpose=intended.purpose)
+        finally:
+            # Whatever happens here, the resolver may ask about the order from now on.
+            self.in_flight.discard(intended.client_order_id)
         self._log.info(
             "order.placed",
             client_order_id=intended.client_order_id,

@@ -184,8 +184,8 @@ class Resolver:
 
 
 def _is_questionable(order: Order, now_ms: int) -> bool:
-    if order.status is OrderStatus.UNKNOWN:
-        return True
+    if order.is_doubtful:
+        return order.status is OrderStatus.UNKNOWN or now_ms > order.deadline_ms
     if order.status.is_terminal:
         return not order.is_settled
     asked_ms = order.cancel_requested_ms

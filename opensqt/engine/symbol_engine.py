@@ -247,7 +247,11 @@ class SymbolEngine:
     # -- the loop
 
     async def run(self) -> None:
-        """Load, attach, trade. Raise ``StaleProcessError`` when a newer process took over."""
+        """Load, attach, trade.
+
+        Raise ``StaleProcessError`` when a newer process took over, ``JournalError`` when this
+        engine no longer knows what the journal holds: begin anew with a new epoch.
+        """
         await self._open()
         await self._workflows.start()
         link = asyncio.get_running_loop().create_task(self._link.run())
@@ -256,7 +260,7 @@ class SymbolEngine:
                 mail = await self._mailbox.take(timeout_ms=self._wake_ms())
                 await self._cycle(mail)
             raise StaleProcessError(str(self._refusal))
-        except (StaleEpochError, SequenceConflictError) as error:
+        except StaleEpochError as error:
             raise StaleProcessError(str(error)) from error
         finally:
             link.cancel()
