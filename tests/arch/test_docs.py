@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from opensqt.cli.main import main
 from tests.arch.source_tree import ROOT, tracked
 
 TOP = r"(?:opensqt|actors|tests|proto|configs|deploy|docs|\.ci)/"
-PATH = re.compile(rf"`({TOP}[\w./*-]+?)(?:::(\w+))?`")
+PATH = re.compile(rf"`({TOP}[\w./-]+?)(?:::(\w+))?`")
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 REQUIREMENTS = tuple(
     "1 1.1 1.2 1.3 1.4 1.5 1.6 1.6.1 1.6.2 1.6.3 1.6.4 1.7 1.8 "
@@ -24,9 +25,20 @@ def documents() -> list[str]:
     return [name for name in tracked() if name.endswith(".md")]
 
 
+def is_tracked(path: str) -> bool:
+    folder = path.rstrip("/") + "/"
+    return path in tracked() or any(name.startswith(folder) for name in tracked())
+
+
+def commands(text: str) -> list[str]:
+    blocks = re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.startswith("opensqt ")]
+
+
 def dangling(name: str, text: str) -> Iterator[str]:
     for path, test in PATH.findall(text):
-        if not list(ROOT.glob(path.rstrip("/"))):
+        if not is_tracked(path):
             yield f"{name}: {path} does not exist"
         elif test and f"def {test}(" not in (ROOT / path).read_text("utf-8"):
             yield f"{name}: {path} has no {test}"
@@ -56,6 +68,18 @@ def test_a_dangling_path_would_be_found(text: str) -> None:
 
 def test_a_test_that_does_not_exist_would_be_found() -> None:
     assert list(dangling("README.md", "`tests/arch/test_docs.py::test_gone`"))
+
+
+def test_every_command_of_the_readme_is_understood(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = commands((ROOT / "README.md").read_text("utf-8"))
+
+    assert "opensqt down" in shown
+    for line in shown:
+        assert main([*line.split()[1:], "--help"]) == 0, capsys.readouterr().err
+
+
+def test_a_command_that_does_not_exist_would_be_found() -> None:
+    assert main(["down", "--no-such-option", "--help"]) == 2
 
 
 def test_every_requirement_is_mapped_exactly_once() -> None:
