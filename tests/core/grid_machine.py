@@ -89,6 +89,12 @@ class GridMachine(RuleBasedStateMachine):
         for move in ticks:
             self.world.session(move, quantity=None)
 
+    @rule(pick=PICK, quantity=st.integers(1, 3))
+    def leave_dust(self, pick: int, quantity: int) -> None:
+        self.world.fill(pick, Decimal(quantity))
+        self.world.expire(pick)
+        self.deliver_everything()
+
     @rule()
     def step_again(self) -> None:
         self.world.cycle()
@@ -96,6 +102,14 @@ class GridMachine(RuleBasedStateMachine):
     @rule(pick=PICK, arrival=st.sampled_from(Arrival))
     def arrive(self, pick: int, arrival: Arrival) -> None:
         self.world.arrive(pick, arrival)
+
+    @rule(pick=PICK)
+    def lose_the_reply_of_an_order_that_fills(self, pick: int) -> None:
+        if self.world.places:
+            self.world.arrive(pick, Arrival.REPLY_LOST)
+            self.world.fill(-1, None)
+            while self.world.reports:
+                self.world.hear(len(self.world.reports) // 2)
 
     @rule()
     def arrive_all(self) -> None:

@@ -69,7 +69,7 @@ def test_no_order_of_faults_breaks_a_grid() -> None:
     GridMachine.visited.clear()
 
     run_state_machine_as_test(
-        GridMachine, settings=machine_settings(examples=300, is_hunting=False)
+        GridMachine, settings=machine_settings(examples=200, is_hunting=False)
     )
 
     missed = MUST_VISIT - GridMachine.visited.keys()

@@ -78,6 +78,9 @@ class World:
     """What the venue said and the unit has not heard."""
     seen: Counter[str] = field(default_factory=Counter)
     """What happened at least once; a driver that never got somewhere proves nothing."""
+    shadow: SymbolState = field(default_factory=lambda: SymbolState(unit=UNIT, deployment="000"))
+    """The journal as far as the last check has replayed it."""
+    shadowed: int = 0
 
     def start(self) -> None:
         """Load the rules and see a first price."""
@@ -228,7 +231,7 @@ class World:
 
     def crash(self) -> None:
         """Lose all memory and all reports; come back from the journal and ask the venue."""
-        self.state = symbol.replay(SymbolState(unit=UNIT, deployment="000"), self.journal)
+        self.state = self._replayed()
         self.reports.clear()
         doubtful = [one for one in self.state.orders.values() if one.status is OrderStatus.INTENT]
         self.record([_unknown(order) for order in doubtful])
@@ -241,10 +244,10 @@ class World:
         self.record([directed(directive)])
 
     def check(self) -> None:
-        """Assert what holds at every moment."""
-        assert symbol.replay(
-            SymbolState(unit=UNIT, deployment="000"), self.journal
-        ) == without_price(self.state)
+        """Assert what holds at every moment; replaying goes on where the last check ended."""
+        self.shadow = symbol.replay(self.shadow, self.journal[self.shadowed :])
+        self.shadowed = len(self.journal)
+        assert self.shadow == without_price(self.state)
         assert not self.state.quarantine
         trades = {one.trade_id: one for one in self.journal if isinstance(one, TradeFilled)}
         booked = sum((one.quantity * one.side.sign for one in trades.values()), start=ZERO)
@@ -257,6 +260,7 @@ class World:
 
     def settle(self) -> None:
         """End all faults, take every order back and demand exact agreement with the venue."""
+        assert self._replayed() == without_price(self.state)
         self.give(Directive.CANCEL)
         for _ in range(20):
             self._calm(lost=True)
@@ -309,6 +313,9 @@ class World:
         while self.reports:
             self.hear(0)
         self.cycle()
+
+    def _replayed(self) -> SymbolState:
+        return symbol.replay(SymbolState(unit=UNIT, deployment="000"), self.journal)
 
     def _order(self, client_order_id: ClientOrderId) -> Order:
         return self.state.orders[client_order_id]
