@@ -231,6 +231,8 @@ def _ray(layout: Layout, shared: dict[str, str]) -> ChildSpec:
     own = layout.ray_environment
     # A head must not take itself for a client of another one.
     own.pop("RAY_ADDRESS")
+    # The entrypoint of a submitted job says `python` and means the one that runs us.
+    own["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     own["DASHBOARD_METRIC_PORT"] = str(ports.dashboard_metrics)
     own["AUTOSCALER_METRIC_PORT"] = str(ports.autoscaler_metrics)
     return ChildSpec(
