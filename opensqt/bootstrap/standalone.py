@@ -143,8 +143,8 @@ class Standalone:
 
     async def stop(self, *, grace_ms: int = 3_000) -> None:
         """End the children: asked first, then forced."""
-        give_up_ms = self._clock.monotonic_ms() + grace_ms
         for signum in (signal.SIGTERM, signal.SIGKILL):
+            give_up_ms = self._clock.monotonic_ms() + grace_ms
             for child in self._children:
                 _send(self._known[child.name].process, signum)
             while self._is_any_alive() and self._clock.monotonic_ms() < give_up_ms:
