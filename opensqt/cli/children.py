@@ -43,6 +43,11 @@ class Ports:
     dashboard: int
     client: int
     agent: int
+    agent_grpc: int
+    runtime_env: int
+    metrics: int
+    node_manager: int
+    object_manager: int
     dashboard_metrics: int
     autoscaler_metrics: int
 
@@ -173,8 +178,13 @@ def choose_ports(run: RunDir, deployment: Deployment) -> Ports:
         dashboard=free(deployment.ray.dashboard_port),
         client=free(head + 10),
         agent=free(head + 20),
-        dashboard_metrics=free(head + 30),
-        autoscaler_metrics=free(head + 40),
+        agent_grpc=free(head + 30),
+        runtime_env=free(head + 40),
+        metrics=free(head + 50),
+        node_manager=free(head + 60),
+        object_manager=free(head + 70),
+        dashboard_metrics=free(head + 80),
+        autoscaler_metrics=free(head + 90),
     )
     write_atomically(path, json.dumps(asdict(ports)))
     return ports
@@ -216,7 +226,16 @@ def _ray(layout: Layout, shared: dict[str, str]) -> ChildSpec:
         "dashboard-host": "127.0.0.1",
         "dashboard-port": ports.dashboard,
         "include-dashboard": "true",
+        # A node that is told these ports does not wait for its agents to report them, which
+        # takes a third of the start and fails on a busy machine.
         "dashboard-agent-listen-port": ports.agent,
+        "dashboard-agent-grpc-port": ports.agent_grpc,
+        "runtime-env-agent-port": ports.runtime_env,
+        "metrics-export-port": ports.metrics,
+        "node-manager-port": ports.node_manager,
+        "object-manager-port": ports.object_manager,
+        # Copies output of actors to drivers; ours do not ask for it.
+        "include-log-monitor": "false",
         "ray-client-server-port": ports.client,
         # 0 = any: two clusters on one machine would hand out the same ports otherwise.
         "min-worker-port": 0,

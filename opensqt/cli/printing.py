@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+_DIGITS: Final = 8
 _COLUMNS: Final = (
     "account",
     "symbol",
@@ -96,7 +97,12 @@ class Progress:
 
 
 def _cell(value: object) -> str:
-    return "-" if value in {None, ""} else str(value)
+    if value in {None, ""}:
+        return "-"
+    text = str(value)
+    # A profit may carry thirty digits; programs get them all, people the first eight.
+    whole, dot, digits = text.partition(".")
+    return f"{whole}{dot}{digits[:_DIGITS]}" if whole.lstrip("-").isdecimal() else text
 
 
 def _mapping(value: object) -> Mapping[str, object]:

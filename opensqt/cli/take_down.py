@@ -109,4 +109,7 @@ async def _cancel_without_orchestrator(
 def _clear(run: RunDir) -> None:
     for name in run.endpoints():
         run.set_endpoint(name, None)
+    for pattern in ("*.address", "*.sock"):
+        for stale in run.path.glob(pattern):
+            stale.unlink(missing_ok=True)
     forget_ports(run)

@@ -29,6 +29,9 @@ def with_children(
         for name, state in children.items()
         if state.pid and state.pid not in pids
     ]
+    kill = answer.get("kill")
+    if isinstance(kill, dict):
+        answer = answer | {"kill": {key: value for key, value in kill.items() if value is not None}}
     known = answer.get("endpoints")
     endpoints = {**known} if isinstance(known, dict) else {}
     merged = {name: endpoints.get(name) or announced.get(name) or None for name in ENDPOINTS}
