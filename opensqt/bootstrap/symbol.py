@@ -15,9 +15,10 @@ from typing import Final
 from opensqt.bootstrap.runtime import Runtime, build_text, fresh_bytes, link_name
 from opensqt.bootstrap.unit_status import UnitStatus, unit_status
 from opensqt.core import codec
-from opensqt.core.facts import ConfigApplied, Directive, DirectiveGiven
+from opensqt.core.facts import ConfigApplied, Directive, DirectiveGiven, QuarantineLifted
 from opensqt.core.ids import UnitId
 from opensqt.core.registry import UnitRecord
+from opensqt.core.registry_rules import RESUMED
 from opensqt.core.unit_config import UnitConfig
 from opensqt.engine.decider import Identity
 from opensqt.engine.symbol_engine import StaleProcessError, SymbolEngine
@@ -198,10 +199,15 @@ class SymbolProcess:
                     version=row.config_version, text=row.config_text, at_ms=self._clock.now_ms()
                 )
             )
-        if self._held is None:
+        if self._held is not None:
+            if before is None:
+                self._direct(engine, self._held, reason="held")
+            return
+        if before is None or before.directive is not row.directive:
             self._direct(engine, row.directive, reason=row.reason)
-        else:
-            self._direct(engine, self._held, reason="held")
+        if before is not None and row.reason == RESUMED and engine.state.quarantine:
+            now_ms = self._clock.now_ms()
+            engine.tell(QuarantineLifted(operator="operator", reason=row.reason, at_ms=now_ms))
 
     def _direct(self, engine: SymbolEngine, directive: Directive, *, reason: str) -> None:
         engine.tell(

@@ -19,6 +19,8 @@ CRASH_LOOP_STARTS: Final = 5
 SILENCE_MAX_MS: Final = 60_000
 """A process that is there but does not answer for so long is replaced; a slow start on a busy
 machine takes up to 20 s."""
+RESUMED: Final = "resume"
+"""Reason of a row after the operator decided to go on."""
 # A start that got here has succeeded; what is left is the operator's business, not a crash loop.
 SETTLED_PHASES: Final = frozenset(
     {
@@ -133,13 +135,19 @@ def decide_pause(
     )
 
 
-def decide_resume(row: UnitRecord | None, *, unit: UnitId, now_ms: UnixMs) -> Decision:
-    """Quote again; also the human decision that ends a quarantine."""
+def decide_resume(
+    row: UnitRecord | None, *, unit: UnitId, now_ms: UnixMs, is_stuck: bool = False
+) -> Decision:
+    """Quote again; also the human decision that ends a quarantine.
+
+    ``is_stuck``: the unit's process reports that it has quarantined itself; then the row changes
+    although it says RUNNING already, so that the process hears of the decision.
+    """
     if row is None or row.is_removed:
         return _absent(unit)
     if row.desire is Desire.REMOVED:
         return _refused(row, "add it again when that is done")
-    if row.desire is Desire.RUNNING and not row.quarantine:
+    if row.desire is Desire.RUNNING and not row.quarantine and not is_stuck:
         return Unchanged(record=row)
     return Changed(
         record=_changed(
@@ -147,7 +155,7 @@ def decide_resume(row: UnitRecord | None, *, unit: UnitId, now_ms: UnixMs) -> De
             desire=Desire.RUNNING,
             directive=Directive.RUN,
             quarantine="",
-            reason="resume",
+            reason=RESUMED,
             now_ms=now_ms,
         )
     )

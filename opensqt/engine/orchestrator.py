@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from opensqt.core.facts import Directive
 from opensqt.core.ids import AccountName, UnitId, UnixMs
-from opensqt.core.registry import UnitRecord
+from opensqt.core.registry import UnitPhase, UnitRecord
 from opensqt.core.registry_rules import (
     Changed,
     Decision,
@@ -40,6 +40,7 @@ from opensqt.engine.unit_tender import (
     TenderSettings,
     UnitTender,
     UnitView,
+    phase_of,
 )
 from opensqt.ports.catalog import CatalogError, CatalogPort
 from opensqt.ports.clock import ClockPort
@@ -204,9 +205,13 @@ class Orchestrator:
     async def resume(self, target: str) -> Answer:
         """See ``ControlPort``."""
         unit = await self._unit(target)
+        row = await self._row(unit)
+        is_stuck = row is not None and phase_of((await self._fresh_view(row)).snapshot) is (
+            UnitPhase.QUARANTINED
+        )
 
         def decide(row: UnitRecord | None, now_ms: UnixMs) -> Decision:
-            return decide_resume(row, unit=unit, now_ms=now_ms)
+            return decide_resume(row, unit=unit, now_ms=now_ms, is_stuck=is_stuck)
 
         row, _ = await self._change(unit, decide)
         return await self._answer(row)

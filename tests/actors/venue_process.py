@@ -9,7 +9,8 @@ import itertools
 import json
 import random
 import sys
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 
@@ -54,6 +55,9 @@ class Ledger:
         }
         self._stream.write(json.dumps(line) + "\n")
 
+    def close(self) -> None:
+        self._stream.close()
+
 
 class RecordedVenue(SimulatedVenue):
     """A venue without faults that writes down everything it publishes."""
@@ -95,7 +99,11 @@ def move(venue: RecordedVenue, symbol: Symbol, level: int, *, is_rising: bool, n
         venue.tell(update)
 
 
-async def serve(data_dir: str, run_root: str, ledger: Path, account: AccountName) -> None:
+@asynccontextmanager
+async def serving(
+    runtime: Runtime, ledger: Path, account: AccountName
+) -> AsyncIterator[RecordedVenue]:
+    """Serve a venue as the connector of ``account`` and let its market move."""
     clock = SystemClock()
     model = VenueModel(
         instruments=[INSTRUMENTS[name] for name in INSTRUMENTS if name in SYMBOLS],
@@ -110,8 +118,7 @@ async def serve(data_dir: str, run_root: str, ledger: Path, account: AccountName
         accepted=lambda _: None,
     )
     venue.ledger, venue.clock = Ledger(ledger), clock
-    run = Runtime(data_dir=data_dir, run_root=run_root).open_run_dir()
-    endpoint = Endpoint(run.path, connector_name(account))
+    endpoint = Endpoint(runtime.open_run_dir().path, connector_name(account))
     servicer = ExchangeServicer(
         VenueConnection(venue, clock),
         config=ExchangeServerConfig(venue="paper", account=account, market="perp"),
@@ -120,10 +127,24 @@ async def serve(data_dir: str, run_root: str, ledger: Path, account: AccountName
     server = RpcServer([exchange_service(servicer)])
     server.listen(endpoint)
     await server.start()
-    print("ready: test venue", flush=True)
-    await asyncio.gather(servicer.fanout.run(), drive(venue, clock))
+    tasks = [asyncio.create_task(servicer.fanout.run()), asyncio.create_task(drive(venue, clock))]
+    try:
+        yield venue
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await server.stop(grace_ms=0)
+        venue.ledger.close()
+
+
+async def main(data_dir: str, run_root: str, ledger: str, account: str) -> None:
+    runtime = Runtime(data_dir=data_dir, run_root=run_root)
+    async with serving(runtime, Path(ledger), AccountName(account)):
+        print("ready: test venue", flush=True)
+        await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
     log.configure(level="info", as_json=True)
-    asyncio.run(serve(sys.argv[1], sys.argv[2], Path(sys.argv[3]), AccountName(sys.argv[4])))
+    asyncio.run(main(*sys.argv[1:]))

@@ -137,6 +137,12 @@ def test_resume_ends_a_quarantine() -> None:
     assert changed(resume(row)).quarantine == ""
 
 
+def test_resume_reaches_a_unit_that_has_quarantined_itself() -> None:
+    row = changed(decide_resume(running(), unit=UNIT, now_ms=NOW, is_stuck=True))
+
+    assert (row.desire, row.revision) == (Desire.RUNNING, running().revision + 1)
+
+
 def test_a_quarantined_unit_is_given_a_chance_to_close_its_position_but_none_to_cancel() -> None:
     row = quarantined(running(), reason="crash loop", now_ms=NOW)
 
