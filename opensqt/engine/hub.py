@@ -156,14 +156,13 @@ class Hub:
             self.foreign_reports += 1
         for session in sessions:
             self._account(session.unit, update)
-            if not session.push(update):
+            price = self._prices.get(symbol)
+            if not session.push(update, price=price, now_ms=now_ms):
                 self._log.error("hub.ring_full", unit=session.unit.text)
                 self._disconnect(session, "the fact ring is full")
             elif session.is_behind(PENDING_FACTS_MAX):
                 session.break_off()
                 self._disconnect(session, "the manager is too slow")
-            else:
-                self._offer(session, now_ms)
 
     def _account(self, unit: UnitId, update: OrderUpdate | TradeUpdate) -> None:
         exposure = self._gate.exposure_of(unit)

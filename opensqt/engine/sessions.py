@@ -149,23 +149,38 @@ class UnitSession:
         self._offered = price
         return self._send(LinkPrice(price=price, age_ms=age_ms))
 
-    def push(self, update: OrderUpdate | TradeUpdate) -> bool:
-        """Number, keep and send a fact; return False when the ring overflowed and was given up."""
+    def push(
+        self,
+        update: OrderUpdate | TradeUpdate,
+        *,
+        price: PriceUpdate | None = None,
+        now_ms: int = 0,
+    ) -> bool:
+        """Number, keep and send a fact; return False when the ring overflowed and was given up.
+
+        The newest price goes first: the band may have kept it back, and the fact lets the manager
+        decide at once.
+        """
         if len(self._ring) >= RING_MAX:
             self.break_off()
             return False
         self._last_seq += 1
         self._band = None
+        if price is not None:
+            self.offer_price(price, now_ms=now_ms, age_ms=max(now_ms - price.read_ms, 0))
         fact = LinkFact(seq=self._last_seq, update=update)
         self._ring.append(fact)
         self._send(fact)
         return True
 
     def gap(self, reason: str) -> None:
-        """Tell the manager that facts may be missing, now or when it comes back."""
+        """Tell the manager that facts may be missing, now and when it comes back.
+
+        The message may be lost with the connection, so a later attach never resumes across a gap.
+        """
         self._band = None
-        if not self._send(Gap(reason=reason)):
-            self._broken = True
+        self._broken = True
+        self._send(Gap(reason=reason))
 
     def break_off(self) -> None:
         """Give the whole session up: its manager reconciles when it attaches again."""
