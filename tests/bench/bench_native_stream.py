@@ -18,6 +18,7 @@ from opensqt.system.clock import SystemClock
 from opensqt.venues.event_queue import EventQueue
 from opensqt.venues.native_stream import Feed, PriceBoard, PublicReader
 from opensqt.venues.socket_keeper import SocketConfig, SocketKeeper
+from tests.bench.plan import Plan
 from tests.bench.row import Row
 
 RATE = 20_000
@@ -36,7 +37,7 @@ class Measured:
     """Longest time from reading a frame to handing its price out."""
 
 
-def run() -> list[Row]:
+def run(_: Plan) -> list[Row]:
     """Return the figures for a steady flow, sent by a process of its own."""
     sender = subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("frame_sender.py")), str(RATE)],

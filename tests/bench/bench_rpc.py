@@ -27,6 +27,7 @@ from opensqt.rpc.exchange_server import ExchangeServerConfig, ExchangeServicer, 
 from opensqt.rpc.link_client import GrpcLink
 from opensqt.rpc.link_server import link_service
 from opensqt.rpc.server import RpcServer
+from tests.bench.plan import Plan
 from tests.bench.row import Row
 from tests.rpc.fakes import FakeVenue, RecordingLog
 
@@ -198,7 +199,7 @@ async def measure() -> list[Row]:
         return rows + await prices(locate, pid)
 
 
-def run() -> list[Row]:
+def run(_: Plan) -> list[Row]:
     """Return all figures."""
     cost = import_cost("opensqt.rpc.link_client")
     row = Row(name="rpc.link_client_import_cpu", value=cost, unit="s", budget=0.5)

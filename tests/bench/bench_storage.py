@@ -12,6 +12,7 @@ from pathlib import Path
 from opensqt.core import codec
 from opensqt.core.facts import Fact
 from opensqt.storage.journal import SqlJournal, open_journal
+from tests.bench.plan import Plan
 from tests.bench.row import Row
 from tests.storage.contract import UNIT, intended, reported, traded
 
@@ -20,7 +21,7 @@ FACTS_RECOVERED = 10_000
 REPEATS = 2_000
 
 
-def run() -> list[Row]:
+def run(_: Plan) -> list[Row]:
     return [*import_cost(), *codec_cost(), *asyncio.run(journal_cost())]
 
 

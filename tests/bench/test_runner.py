@@ -3,6 +3,7 @@ import json
 import pytest
 
 from tests.bench import __main__ as runner
+from tests.bench.plan import Plan
 from tests.bench.row import Row
 
 SLOW = Row(name="order.round_trip_p99", value=12.5, unit="ms", budget=10)
@@ -12,7 +13,7 @@ PLAIN = Row(name="lines", value=3, unit="1")
 
 def measured(monkeypatch: pytest.MonkeyPatch, rows: list[Row]) -> None:
     monkeypatch.setattr(runner, "names", lambda _: ["bench_fake"])
-    monkeypatch.setattr(runner, "measure", lambda _: rows)
+    monkeypatch.setattr(runner, "measure", lambda *_: rows)
 
 
 def test_a_ceiling_and_a_floor_are_told_apart() -> None:
@@ -54,6 +55,6 @@ def test_a_bench_that_raises_is_a_missed_figure(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr("importlib.import_module", broken)
 
-    rows = runner.measure("bench_fake")
+    rows = runner.measure("bench_fake", Plan())
 
     assert [row.is_within_budget for row in rows] == [False]
