@@ -1,0 +1,539 @@
+"""Scenarios over real sockets: a scripted venue, the production processes, and what must be true.
+
+Theory of operation. The paper venue runs in the test's own loop; the trading side runs in processes
+of its own, forked from a server that has imported everything, so that killing one with SIGKILL and
+starting it again takes a fraction of a second. After every step the scenario waits until all has
+come to rest (``settle``): the engine's snapshot, the replay of its journal and the venue's ledger
+agree, and the planner wants nothing at the venue's price. What must never be true at any moment,
+such as an id accepted twice, fails at once.
+"""
+
+import asyncio
+import json
+import multiprocessing
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from opensqt.core import codec
+from opensqt.core.facts import Directive, Fact, PriceTicked
+from opensqt.core.grid.config import GridConfig
+from opensqt.core.ids import AccountName, ClientOrderId, Symbol, UnitId, UnixMs
+from opensqt.core.orders import Side, TimeInForce
+from opensqt.core.registry import Desire, UnitRecord
+from opensqt.core.symbol import SymbolState, replay
+from opensqt.core.unit_config import UnitConfig
+from opensqt.paper.config import Endpoint, PaperConfig
+from opensqt.paper.server import running
+from opensqt.ports.exchange import OutcomeClass, PlaceRequest
+from opensqt.storage.control import SqlControlStore, open_control
+from opensqt.storage.journal import SqlJournal, open_journal
+from opensqt.system import log
+from opensqt.system.clock import SystemClock
+from opensqt.venues.factory import build_venue
+from opensqt.venues.session import LocalEndpoint
+from opensqt.venues.transport import Credentials
+from tests.e2e.agreement import Witnesses, crimes, differences, underived, wishes
+from tests.e2e.ledger import ZERO, Ledger, earned, parse
+from tests.e2e.processes import ALL, Crash, ProcessSpec, main
+
+ACCOUNT = AccountName("paper")
+BALANCE = Decimal(10_000)
+SETTLE_S = 5.0
+_LOOK_S = 0.02
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["pytest", "tests.e2e.processes"])
+
+
+class ScenarioError(AssertionError):
+    """Something did not come to rest, or must never have been."""
+
+
+class ProcessGoneError(Exception):
+    """The process has died."""
+
+
+class Child:
+    """One process of the trading side."""
+
+    def __init__(self, spec: ProcessSpec) -> None:
+        """Start the process."""
+        self.spec = spec
+        ours, theirs = socket.socketpair()
+        self._socket = ours
+        self.process: ForkServerProcess = _CONTEXT.Process(target=main, args=(spec, theirs))
+        self.process.start()
+        theirs.close()
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._count = 0
+
+    async def ask(self, do: str, **fields: object) -> Any:
+        """Send a request and return the answer; raise ``ProcessGoneError``."""
+        if self._writer is None or self._reader is None:
+            self._reader, self._writer = await asyncio.open_connection(
+                sock=self._socket, limit=1 << 24
+            )
+        self._count += 1
+        line = json.dumps({"id": self._count, "do": do, **fields}).encode() + b"\n"
+        try:
+            self._writer.write(line)
+            await self._writer.drain()
+            answer = await self._reader.readline()
+        except ConnectionError as error:
+            raise ProcessGoneError from error
+        if not answer.endswith(b"\n"):
+            raise ProcessGoneError
+        return json.loads(answer)["answer"]
+
+    async def ready(self) -> None:
+        """Wait until the parts have started."""
+        while not await self.ask("is_started"):
+            await asyncio.sleep(_LOOK_S)
+
+    async def end(self, *, kill: bool = True) -> int:
+        """End the process, or wait for its end; return its exit code."""
+        if kill:
+            self.process.kill()
+        async with asyncio.timeout(SETTLE_S):
+            await asyncio.to_thread(self.process.join)
+        if self._writer is not None:
+            self._writer.close()
+        else:
+            self._socket.close()
+        assert self.process.exitcode is not None
+        return self.process.exitcode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """What a scenario expects once everything is at rest; None = whatever."""
+
+    buys: tuple[str, ...] | None = None
+    """Prices of our open buys, any order."""
+    sells: tuple[str, ...] | None = None
+    position: str | None = None
+    fills: int | None = None
+    state: str | None = None
+    """Phase of the unit."""
+    idle: str | None = None
+    quarantine: str = ""
+    """A word of the reason, empty = not quarantined."""
+
+    def problems(self, view: "View") -> list[str]:
+        found = []
+        for side, wanted in (("buy", self.buys), ("sell", self.sells)):
+            has = sorted(o.price for o in view.ledger.open_orders if o.side == side)
+            if wanted is not None and has != sorted(map(Decimal, wanted)):
+                found.append(f"expected open {side} orders at {wanted}, got {[*map(str, has)]}")
+        if self.position is not None and view.ledger.position != Decimal(self.position):
+            found.append(f"expected the position {self.position}, got {view.ledger.position}")
+        if self.fills is not None and len(view.ledger.fills) != self.fills:
+            found.append(f"expected {self.fills} fills, got {len(view.ledger.fills)}")
+        for name, given in (("state", self.state), ("idle_reason", self.idle)):
+            if given is not None and view.status[name] != given:
+                found.append(f"expected {name} {given!r}, got {view.status[name]!r}")
+        reason = view.state.quarantine
+        if self.quarantine not in reason or bool(reason) != bool(self.quarantine):
+            found.append(f"expected quarantine {self.quarantine!r}, got {reason!r}")
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """Everything at rest."""
+
+    state: SymbolState
+    status: dict[str, Any]
+    ledger: Ledger
+    facts: Sequence[Fact]
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [fact for fact in self.facts if isinstance(fact, kind)]
+
+
+@dataclass(slots=True)
+class _Prices:
+    bid: Decimal
+    ask: Decimal
+    last: Decimal
+
+
+@dataclass(slots=True)
+class Scenario:
+    """One unit on one scripted symbol. Steps return once everything has come to rest."""
+
+    folder: Path
+    run_root: str
+    endpoint: Endpoint
+    control: aiohttp.ClientSession
+    registry: SqlControlStore
+    journal: SqlJournal
+    deployment: str
+    unit: UnitId
+    config: UnitConfig
+    row: UnitRecord
+    layout: tuple[tuple[str, ...], ...]
+    deaths: int = 0
+    """How often a process has died at a crash point and was started again."""
+    children: dict[str, Child] = field(default_factory=dict)
+    _prices: _Prices = field(default_factory=lambda: _Prices(ZERO, ZERO, ZERO))
+    _facts: list[Fact] = field(default_factory=list)
+    _everyone: list[Child] = field(default_factory=list)
+
+    # -- the market
+
+    async def price(self, price: str, *, settle: bool = True) -> None:
+        """Trade at a price, with quotes one tick around it."""
+        await self._script({"move_to": price})
+        await self._settled(settle)
+
+    async def quote(self, bid: str, ask: str, *, settle: bool = True) -> None:
+        """Quote without a trade."""
+        await self._script({"bid": bid, "ask": ask})
+        await self._settled(settle)
+
+    async def trade(self, price: str, quantity: str, *, settle: bool = True) -> None:
+        """Trade a quantity, which fills no more of ours than that; the quotes stay."""
+        await self._script({"price": price, "quantity": quantity})
+        await self._settled(settle)
+
+    async def fault(self, kind: str, route: str = "", *, count: int = 1, **values: object) -> None:
+        """Let something go wrong at the venue."""
+        body = {"kind": kind, "route": route, "count": count, **values}
+        await self._post("faults", body)
+
+    async def clear_faults(self) -> None:
+        """Let nothing go wrong any more."""
+        async with self.control.delete(f"{self.endpoint.control_url}/faults") as response:
+            assert response.status == 200
+
+    async def state(self) -> Any:
+        """Return how the venue is doing."""
+        return await self._get("state")
+
+    async def expire_listen_key(self) -> None:
+        """Let the venue forget the key of the private stream."""
+        await self._post("listen-key/expire", {"account": ACCOUNT})
+
+    async def place_by_hand(self, name: str, *, side: str, price: str, quantity: str) -> None:
+        """Place an order as a human would, with the account's keys and an id of his own."""
+        assert self.endpoint.ca_path is not None
+        clock = SystemClock()
+        venue = build_venue(
+            "paper",
+            credentials=Credentials(api_key="paper", secret="paper"),
+            clock=clock,
+            log=log.get("opensqt.tests"),
+            local=LocalEndpoint(port=self.endpoint.port, ca_file=self.endpoint.ca_path),
+        )
+        request = PlaceRequest(
+            symbol=self.unit.symbol,
+            client_order_id=ClientOrderId(name),
+            side=Side(side),
+            price=Decimal(price),
+            quantity=Decimal(quantity),
+            time_in_force=TimeInForce.GTC,
+            reduce_only=False,
+            deadline_ms=UnixMs(clock.now_ms() + 5_000),
+            symbol_epoch=0,
+        )
+        try:
+            outcome = await venue.place(request)
+        finally:
+            await venue.close()
+        assert outcome.outcome is OutcomeClass.ACCEPTED, outcome
+
+    async def _script(self, event: dict[str, object]) -> None:
+        await self._post("market", {"symbol": self._venue_symbol, "events": [event]})
+        raw = await self._get("state")
+        found = next(one for one in raw["symbols"] if one["symbol"] == self._venue_symbol)
+        self._prices = _Prices(*(Decimal(found[name]) for name in ("bid", "ask", "last")))
+
+    # -- the operator
+
+    async def direct(self, directive: Directive, *, settle: bool = True) -> None:
+        """Change what is wanted of the unit, as the orchestrator does."""
+        row = await self.registry.unit(self.unit)
+        assert row is not None
+        self.row = replace(
+            row,
+            desire=Desire.RUNNING if directive is Directive.RUN else Desire.PAUSED,
+            directive=directive,
+            revision=row.revision + 1,
+        )
+        await self.registry.put_unit(self.row, expected_revision=row.revision)
+        try:
+            await self.children["symbol"].ask("tell", revision=self.row.revision)
+        except ProcessGoneError:
+            if not self._is_armed:
+                raise
+        await self._settled(settle)
+
+    # -- processes
+
+    async def start(self, *parts: str, crash: Crash | None = None) -> Child:
+        """Start the process that holds these parts."""
+        spec = ProcessSpec(
+            parts=parts or ALL,
+            data_dir=str(self.folder),
+            run_root=self.run_root,
+            unit=self.unit,
+            port=self.endpoint.port,
+            ca_file=str(self.endpoint.ca_path),
+            log_file=str(self.folder / f"{'-'.join(parts)}.log"),
+            crash=crash,
+        )
+        child = Child(spec)
+        self._everyone.append(child)
+        self.children |= dict.fromkeys(spec.parts, child)
+        return child
+
+    async def kill(self, part: str) -> None:
+        """SIGKILL the process that holds a part."""
+        await self.children[part].end()
+
+    async def restart(self, part: str, *, settle: bool = True) -> None:
+        """SIGKILL the process that holds a part and start it again."""
+        child = self.children[part]
+        await child.end()
+        await self.start(*child.spec.parts)
+        await self._settled(settle)
+
+    async def arm(self, part: str, crash: Crash) -> None:
+        """Let the process that holds a part die at a crash point; it is started again then."""
+        child = self.children[part]
+        child.spec = replace(child.spec, crash=crash)
+        await child.ask("arm", crash=codec_of(crash))
+
+    @property
+    def _is_armed(self) -> bool:
+        return any(child.spec.crash is not None for child in self.children.values())
+
+    async def _revive(self) -> None:
+        """Start again what has died at its crash point; anything else must not die."""
+        for child in set(self.children.values()):
+            if child.process.is_alive():
+                continue
+            code = await child.end(kill=False)
+            if child.spec.crash is None:
+                raise ScenarioError(f"{child.spec.parts} ended with {code}; {self._log_tail()}")
+            self.deaths += 1
+            await self.start(*child.spec.parts)
+
+    # -- what must be true
+
+    async def settle(self, *, within_s: float = SETTLE_S) -> View:
+        """Wait until everything has come to rest; raise ``ScenarioError`` when it does not."""
+        return await self.expect(within_s=within_s, any_quarantine=True)
+
+    async def expect(
+        self, *, within_s: float = SETTLE_S, any_quarantine: bool = False, **expected: Any
+    ) -> View:
+        """Wait until everything is at rest and as expected; see ``Expectation``."""
+        wanted = Expectation(**expected)
+        give_up = time.monotonic() + within_s
+        problems: list[str] = ["nothing was seen"]
+        while time.monotonic() < give_up:
+            view, problems = await self._look()
+            if view is not None and not any_quarantine:
+                problems = [*problems, *wanted.problems(view)]
+            if view is not None and not problems:
+                return view
+            await asyncio.sleep(_LOOK_S)
+        raise ScenarioError("\n".join(["not at rest:", *problems, self._log_tail()]))
+
+    async def _settled(self, wanted: bool) -> None:  # noqa: FBT001 - passed through from the steps
+        if wanted and self.children:
+            await self.settle()
+
+    async def _look(self) -> tuple[View | None, list[str]]:
+        """Return what there is to see and what keeps it from being at rest."""
+        ledger = await self.ledger()
+        try:
+            answers = [await child.ask("snapshot") for child in set(self.children.values())]
+        except ProcessGoneError:
+            await asyncio.sleep(_LOOK_S)
+            await self._revive()
+            return None, ["a process has died"]
+        answer = {key: value for one in answers for key, value in one.items()}
+        self._facts += await self.journal.history(after=len(self._facts))
+        self._raise_crimes(ledger)
+        if not answer.get("state"):
+            return None, [f"not loaded: {answer.get('symbol')}"]
+        snapshot = codec.decode(answer["state"], SymbolState)
+        witnesses = Witnesses(
+            snapshot=snapshot, replayed=self.replayed(), facts=tuple(self._facts), ledger=ledger
+        )
+        problems = [] if answer["is_ready"] else [f"not ready: {answer['symbol']}"]
+        problems += differences(self.deployment, witnesses)
+        problems += await self._price_problems(answer.get("price"))
+        problems += wishes(snapshot, self.config.grid, self._ticked(), now_ms=self._now())
+        status = answer["symbol"]
+        view = View(state=snapshot, status=status, ledger=ledger, facts=witnesses.facts)
+        return view, problems
+
+    def _raise_crimes(self, ledger: Ledger) -> None:
+        found = crimes(self.deployment, self._facts, ledger)
+        if found:
+            raise ScenarioError("\n".join(["must never be:", *found, self._log_tail()]))
+
+    async def _price_problems(self, known: list[str] | None) -> list[str]:
+        prices = self._prices
+        wanted = [prices.bid, prices.ask, prices.last]
+        if known is not None and [*map(Decimal, known)] == wanted:
+            return []
+        # A live market repeats itself; a scripted one must, for who has just subscribed.
+        await self._script({"bid": str(prices.bid), "ask": str(prices.ask)})
+        return [f"the hub has the prices {known}, the venue {[*map(str, wanted)]}"]
+
+    def _ticked(self) -> PriceTicked:
+        prices, now_ms = self._prices, UnixMs(self._now())
+        return PriceTicked(
+            bid=prices.bid, ask=prices.ask, last=prices.last, at_ms=now_ms, read_ms=now_ms
+        )
+
+    def _now(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def replayed(self) -> SymbolState:
+        """Return the state that the journal's facts amount to, from the first one on."""
+        return replay(SymbolState(unit=self.unit, deployment=self.deployment), self._facts)
+
+    async def ledger(self) -> Ledger:
+        """Return the venue's ledger."""
+        return parse(await self._get("ledger"), account=ACCOUNT, symbol=self._venue_symbol)
+
+    async def audit(self) -> None:
+        """Check what can be checked at the end: derived ids, money."""
+        ledger = await self.ledger()
+        found = underived(self.deployment, self._facts, self.replayed())
+        held, kept = ledger.wallet, BALANCE + earned(ledger.fills)
+        if abs(held - kept) > Decimal("0.00001"):
+            found.append(f"the wallet holds {held}, the fills leave {kept}")
+        if found:
+            raise ScenarioError("\n".join(found))
+
+    async def close(self) -> None:
+        """End every process."""
+        for child in self._everyone:
+            if child.process.exitcode is None:
+                await child.end()
+
+    # -- inside
+
+    @property
+    def _venue_symbol(self) -> str:
+        return self.unit.symbol.partition(":")[0]
+
+    async def _get(self, route: str) -> Any:
+        async with self.control.get(f"{self.endpoint.control_url}/{route}") as response:
+            return await response.json()
+
+    async def _post(self, route: str, body: dict[str, object]) -> Any:
+        url = f"{self.endpoint.control_url}/{route}"
+        async with self.control.post(url, json=body) as response:
+            answer = await response.json()
+            assert response.status == 200, answer
+            return answer
+
+    def _log_tail(self) -> str:
+        lines: list[str] = []
+        for file in sorted(self.folder.glob("*.log")):
+            tail = file.read_text("utf-8").splitlines()[-60:]
+            lines += [f"--- {file.name}", *tail]
+        return "\n".join(lines)
+
+
+def codec_of(crash: Crash) -> dict[str, object]:
+    """Return a crash point as JSON."""
+    return {"moment": crash.moment, "what": crash.what, "count": crash.count}
+
+
+def grid(**changes: Any) -> GridConfig:
+    """Return GRID's worked example: 30 quote units every 2, with small windows."""
+    texts = {"price_interval": "2", "order_quantity": "30", **changes}
+    values = {
+        key: Decimal(value)
+        if key in ("price_interval", "order_quantity", "buffer_fraction")
+        else value
+        for key, value in texts.items()
+    }
+    return GridConfig(
+        **{"buy_window_size": 3, "sell_window_size": 3, "retry_backoff_ms": 200, **values}
+    )
+
+
+def unit_config(wanted: GridConfig) -> UnitConfig:
+    """Return a configuration whose proofs of absence take two seconds instead of thirty."""
+    return UnitConfig(
+        capital=BALANCE, grid=wanted, order_ttl_ms=600, horizon_ms=100, visibility_ms=200
+    )
+
+
+@asynccontextmanager
+async def scenario(
+    folder: Path,
+    *,
+    wanted: GridConfig | None = None,
+    symbol: str = "ETHUSDT",
+    price: str = "3000.00",
+    layout: Iterable[tuple[str, ...]] = (ALL,),
+    begin: bool = True,
+    crash: Crash | None = None,
+) -> AsyncIterator[Scenario]:
+    """Start a venue and (``begin``) the trading side; yield once it is at rest."""
+    unit = UnitId(account=ACCOUNT, symbol=Symbol(f"{symbol}:perp"))
+    config = unit_config(wanted or grid())
+    async with AsyncExitStack() as stack:
+        venue = PaperConfig(data_dir=folder, is_scripted=True)
+        endpoint, _ = await stack.enter_async_context(running(venue))
+        control = await stack.enter_async_context(aiohttp.ClientSession())
+        # Paths of unix sockets are short; pytest's folders are not.
+        run_root = tempfile.mkdtemp(prefix="e2e", dir="/tmp")
+        stack.callback(shutil.rmtree, run_root, ignore_errors=True)
+        registry = open_control(folder, writer="test", random_bytes=b"e2e!", may_migrate=True)
+        stack.callback(registry.close)
+        journal = open_journal(folder, unit, may_migrate=True)
+        stack.callback(journal.close)
+        row = UnitRecord(
+            unit=unit,
+            desire=Desire.RUNNING,
+            directive=Directive.RUN,
+            config_text=codec.encode(config),
+            config_version=1,
+            revision=1,
+            updated_ms=UnixMs(0),
+        )
+        await registry.put_unit(row, expected_revision=0)
+        made = Scenario(
+            folder=folder,
+            run_root=run_root,
+            endpoint=endpoint,
+            control=control,
+            registry=registry,
+            journal=journal,
+            deployment=await registry.deployment(),
+            unit=unit,
+            config=config,
+            row=row,
+            layout=tuple(layout),
+        )
+        stack.push_async_callback(made.close)
+        await made.price(price)
+        if begin:
+            for parts in made.layout:
+                await made.start(*parts, crash=crash)
+            await made.settle(within_s=2 * SETTLE_S)
+        yield made
+        await made.audit()
