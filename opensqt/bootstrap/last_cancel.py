@@ -5,12 +5,19 @@ the connector. Foreign and manual orders are never touched.
 """
 
 import asyncio
+from dataclasses import dataclass
 from typing import Final
 
 from opensqt.bootstrap.runtime import Runtime, connector_name, fresh_bytes
 from opensqt.core.ids import AccountName, ClientOrderId, is_ours
 from opensqt.ports.clock import ClockPort
-from opensqt.ports.exchange import CancelRequest, ExchangePort, VenueOrder, VenueUnavailableError
+from opensqt.ports.exchange import (
+    CancelRequest,
+    ExchangePort,
+    VenueOrder,
+    VenuePosition,
+    VenueUnavailableError,
+)
 from opensqt.ports.registry import RegistryError
 from opensqt.rpc.endpoint import FixedLocator, UnixLocator
 from opensqt.rpc.exchange_client import GrpcExchange
@@ -26,14 +33,24 @@ LOOKS: Final = 3
 """Empty lists in a row that count as empty: venues show a new order with some delay."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What the venue holds afterwards."""
+
+    orders: tuple[ClientOrderId, ...]
+    """Ours that are still open."""
+    positions: tuple[VenuePosition, ...]
+    """Of the registered symbols, without flat ones."""
+
+
 class LastCancelError(Exception):
     """Nothing is known about our orders; the message says why."""
 
 
 async def cancel_account(
     account: AccountName, runtime: Runtime, *, connector_address: str = "", clock: ClockPort
-) -> tuple[ClientOrderId, ...]:
-    """Cancel every order of this deployment on the account; return those still open.
+) -> Left:
+    """Cancel every order of this deployment on the account; return what is left there.
 
     Raise ``LastCancelError`` when the account could not be taken or the venue was not seen.
     """
@@ -54,9 +71,12 @@ async def cancel_account(
         epoch = await _take_over(registry, account, clock)
         kill = await registry.kill_row()
         await venue.fence(account_epoch=epoch, kill_epoch=kill.epoch if kill.is_engaged else 0)
-        return await _cancel(
+        orders = await _cancel(
             venue, deployment=await registry.deployment(), epoch=epoch, clock=clock
         )
+        symbols = {row.unit.symbol for row in await registry.units() if row.unit.account == account}
+        positions = [await venue.position(symbol) for symbol in sorted(symbols)]
+        return Left(orders=orders, positions=tuple(one for one in positions if one.quantity))
     except (RegistryError, VenueUnavailableError) as error:
         raise LastCancelError(str(error)) from error
     finally:

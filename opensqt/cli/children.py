@@ -248,7 +248,7 @@ def _ray(layout: Layout, shared: dict[str, str]) -> ChildSpec:
     }
     arguments = [f"--{name}={value}" for name, value in options.items()]
     own = layout.ray_environment
-    # A head must not take itself for a client of another one.
+    # A head must not take itself for a client of a cluster.
     own.pop("RAY_ADDRESS")
     # The entrypoint of a submitted job says `python` and means the one that runs us.
     own["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"

@@ -29,6 +29,8 @@ from opensqt.system.rundir import RunDir, write_atomically
 
 PAUSE_MS: Final = 100
 LOG_BYTES_MAX: Final = 32 * 1024 * 1024
+NOT_INHERITED: Final = frozenset({"RAY_ADDRESS", "RAY_AUTH_TOKEN"})
+"""Of an operator who works with another cluster as well."""
 _READY_BYTES_MAX: Final = 1024 * 1024
 _CHILDREN: Final = "children.json"
 
@@ -140,11 +142,9 @@ class Supervisor:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and path.stat().st_size > LOG_BYTES_MAX:
             path.replace(path.with_suffix(".log.1"))
-        environment = {
-            **os.environ,
-            **spec.environment,
-            MARK: mark_of(self._run.path, spec.name),
-        }
+        inherited = {name: text for name, text in os.environ.items() if name not in NOT_INHERITED}
+        mark = {MARK: mark_of(self._run.path, spec.name)}
+        environment = inherited | dict(spec.environment) | mark
         offset = path.stat().st_size if path.exists() else 0
         try:
             pid = _spawn(spec.arguments, environment, log=path)

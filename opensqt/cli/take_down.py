@@ -19,6 +19,8 @@ from opensqt.system.rundir import RunDir
 
 ORDERS_WAIT_MS: Final = 20_000
 GRACE_MS: Final = 5_000
+RAY_GRACE_MS: Final = 1_500
+"""Once trading has ended nothing in the cluster is worth waiting for."""
 _CONNECTOR: Final = "connector-"
 
 Say = Callable[[str], None]
@@ -32,7 +34,7 @@ async def take_down(run: RunDir, data: Path, *, orders: str, clock: ClockPort, s
     names = [*read_children(run)]
     answer = await _stand_down(run, orders=orders, say=say)
     # Nothing may place an order any more before anybody else cancels.
-    await stop_children(run, [ACTORS, RAY], clock=clock, grace_ms=GRACE_MS)
+    await stop_children(run, [ACTORS, RAY], clock=clock, grace_ms=RAY_GRACE_MS)
     is_clean = orders == "keep"
     if answer is not None:
         is_clean = is_clean or bool(answer.get("orders_empty"))
@@ -98,11 +100,11 @@ async def _cancel_without_orchestrator(
             say(f"{account}: our orders could not be canceled: {error}")
             is_clean = False
             continue
-        is_clean = is_clean and not left
-        say(
-            f"{account}: canceled through the connector, "
-            + (f"{len(left)} orders of ours left" if left else "no order of ours left")
-        )
+        is_clean = is_clean and not left.orders
+        for position in left.positions:
+            say(f"position kept: {account}/{position.symbol} {position.quantity}")
+        said = f"{len(left.orders)} orders" if left.orders else "no order"
+        say(f"{account}: canceled through the connector, {said} of ours left")
     return is_clean
 
 

@@ -15,14 +15,16 @@ from opensqt.cli.children import (
     Playback,
     child_specs,
     choose_ports,
+    forget_ports,
     make_token,
 )
 from opensqt.cli.exits import CommandError, Exit
 from opensqt.cli.place import logs_of, open_run
 from opensqt.cli.printing import Progress, say
 from opensqt.cli.processes import send
-from opensqt.cli.supervision import ChildState, is_all_up
+from opensqt.cli.supervision import ChildSpec, ChildState, is_all_up
 from opensqt.cli.supervisor import PAUSE_MS, Supervisor, read_children
+from opensqt.cli.tail import last_lines
 from opensqt.cli.take_down import take_down
 from opensqt.cli.view import children_line, symbols_line
 from opensqt.config.deployment import Deployment
@@ -31,9 +33,11 @@ from opensqt.system import log
 from opensqt.system.clock import SystemClock
 from opensqt.system.locks import LockHeldError, lock_holder
 from opensqt.system.process import ProcessName, current
-from opensqt.system.rundir import RunDir
+from opensqt.system.rundir import RunDir, write_atomically
 
 SUPERVISOR: Final = "supervisor"
+RAY_ENVIRONMENT: Final = "ray.env"
+"""File that makes `ray` and `python -m actors` of a shell talk to our cluster."""
 START_MS: Final = 180_000
 """How long `up --detach` watches the start before it leaves it alone."""
 _STAND_ASIDE_MS: Final = 5_000
@@ -43,6 +47,10 @@ _SECOND_MS: Final = 1_000
 def layout_of(deployment: Deployment, playback: Playback) -> Layout:
     """Return what the children are told; makes the run directory and chooses ports."""
     run = open_run(deployment.data_dir)
+    children = read_children(run).values()
+    if not any(child.process is not None and child.process.is_alive for child in children):
+        # Somebody else may have taken them meanwhile.
+        forget_ports(run)
     return Layout(
         deployment=deployment,
         run=run,
@@ -64,6 +72,8 @@ def announce(layout: Layout) -> None:
     run = layout.run
     run.set_endpoint("ray_dashboard", layout.dashboard_url)
     run.set_endpoint("ray", layout.ray_address)
+    lines = [f"export {name}={value}\n" for name, value in layout.ray_environment.items()]
+    write_atomically(run.path / RAY_ENVIRONMENT, "".join(lines))
     if has_own_paper_venue(layout.deployment):
         run.set_endpoint("paper_control", layout.paper_url)
 
@@ -110,7 +120,9 @@ async def watch_start(layout: Layout, is_alive: Callable[[], bool]) -> Exit:
     while is_alive() and clock.monotonic_ms() - begin < START_MS:
         children = read_children(layout.run)
         seconds = (clock.monotonic_ms() - begin) // _SECOND_MS
-        if not is_all_up(specs, children):
+        # An adopted deployment is up before its new supervisor is.
+        is_supervised = lock_holder(layout.run.path / f"{SUPERVISOR}.lock") is not None
+        if not (is_supervised and is_all_up(specs, children)):
             progress.show(_stamped(children_line(children, kinds), seconds))
         else:
             words, has_settled = await asyncio.to_thread(symbols_line, layout.run)
@@ -121,12 +133,31 @@ async def watch_start(layout: Layout, is_alive: Callable[[], bool]) -> Exit:
                 return Exit.OK
         await clock.sleep_ms(3 * PAUSE_MS)
     progress.end()
+    for line in _complaints(layout, specs):
+        say(line)
     return Exit.NOT_READY
+
+
+def _complaints(layout: Layout, specs: tuple[ChildSpec, ...]) -> list[str]:
+    """Return what children that are not up said last."""
+    children = read_children(layout.run)
+    found = []
+    for spec in specs:
+        if is_all_up((spec,), children):
+            continue
+        file = logs_of(layout.deployment.data_dir) / f"{spec.name}.log"
+        last = last_lines(file, 1) if file.exists() else []
+        found.append(f"{spec.name} is not up; {file}: {''.join(last) or 'nothing said'}")
+    return found
 
 
 def addresses(layout: Layout) -> list[str]:
     """Return the lines that say where to look and what to do next."""
-    lines = [f"ray dashboard  {layout.dashboard_url}  (token in {layout.token_path})"]
+    run = layout.run.path
+    lines = [
+        f"ray dashboard  {layout.dashboard_url}  (token in {layout.token_path})",
+        f"ray commands   source {run / RAY_ENVIRONMENT}",
+    ]
     if has_own_paper_venue(layout.deployment):
         lines.append(f"paper venue    {layout.paper_url}/paper/v1/ledger")
     lines.append(f"logs           {logs_of(layout.deployment.data_dir)}")
@@ -211,8 +242,3 @@ def _forget_old_ray(run: RunDir, state: ChildState) -> None:
 
 def _stamped(text: str, seconds: int) -> str:
     return f"{seconds:>3} s  {text}" if sys.stderr.isatty() else text
-
-
-def environment_lines(layout: Layout) -> list[str]:
-    """Return shell lines after which `ray` commands reach our cluster."""
-    return [f"export {name}={value}" for name, value in layout.ray_environment.items()]
