@@ -24,6 +24,7 @@ async def read_history(read_page: ReadPage, *, since_ms: int, now_ms: int) -> Li
     answer incomplete.
     """
     start = max(since_ms, now_ms - KEPT_MS)
+    is_kept = since_ms in (0, start)
     found: dict[TradeId, VenueTrade] = {}
     from_id: int | None = None
     for _ in range(_PAGES_MAX):
@@ -34,7 +35,7 @@ async def read_history(read_page: ReadPage, *, since_ms: int, now_ms: int) -> Li
         found.update((trade.trade_id, trade) for trade in page)
         is_last = from_id is not None or end >= now_ms
         if is_last and len(page) < PAGE_SIZE:
-            return _listing(found, since_ms, is_complete=since_ms in (0, start))
+            return _listing(found, since_ms, is_complete=is_kept)
         if page:
             # Ids rise with time, so from the first trade on there is no need for windows.
             from_id = max(int(trade.trade_id) for trade in page) + 1
