@@ -22,7 +22,7 @@ from opensqt.storage.control import SqlControlStore, open_control
 from opensqt.storage.upgrade import upgrade
 from opensqt.system import log, process
 from opensqt.system.clock import SystemClock
-from opensqt.system.rundir import RunDir
+from opensqt.system.rundir import RunDir, RunDirError
 
 _MEBIBYTE: Final = 1 << 20
 _WRITER: Final = "orchestrator"
@@ -140,15 +140,23 @@ class OrchestratorProcess:
 
     def _surroundings(self) -> Surroundings:
         assert self._run is not None
-        size = process.private_bytes(os.getpid())
         endpoints = {"ray_dashboard": self._dashboard} if self._dashboard else {}
-        with suppress(OSError):
+        others: tuple[int, ...] = ()
+        with suppress(OSError, RunDirError):
             endpoints |= self._run.endpoints()
+            pids = [one.pid for one in self._run.live_processes().values()]
+            others = tuple(size for size in map(_memory_mb, pids) if size is not None)
         restarts = incarnation_of(self._run.path, CONTROL_ENDPOINT) - self._born_incarnation - 1
         return Surroundings(
             pid=os.getpid(),
-            memory_mb=None if size is None else size // _MEBIBYTE,
+            memory_mb=_memory_mb(os.getpid()),
             restarts=max(0, restarts),
             endpoints=endpoints,
             children=self._standalone.processes if self._standalone is not None else (),
+            others_mb=others,
         )
+
+
+def _memory_mb(pid: int) -> int | None:
+    size = process.private_bytes(pid)
+    return None if size is None else size // _MEBIBYTE

@@ -221,7 +221,10 @@ class Scene:
             log=self.log,
             down=self.mark,
             surroundings=lambda: Surroundings(
-                pid=1, memory_mb=50, endpoints={"control": "unix:/run/control.sock"}
+                pid=1,
+                memory_mb=50,
+                others_mb=(40,),
+                endpoints={"control": "unix:/run/control.sock"},
             ),
             ended=self._end,
         )

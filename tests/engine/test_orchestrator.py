@@ -353,7 +353,7 @@ async def test_status_has_the_promised_shape(scene: Scene, orchestrator: Orchest
         "mode": "paper",
         "timezone": "UTC",
         "kill": {"state": "released"},
-        "memory": {"plan_mb": 305, "used_mb": 190},
+        "memory": {"plan_mb": 310, "used_mb": 230},
         "symbols": [
             {
                 "account": "paper",
