@@ -167,7 +167,8 @@ class WeightMeter:
             self._used.clear()
         used = self._used[client] = self._used.get(client, 0) + weight
         if used > self._limit:
-            raise ApiError(-1003, status=429)
+            left_ms = (minute + 1) * _MINUTE_MS - now_ms
+            raise ApiError(-1003, status=429, retry_after_ms=left_ms)
         return used
 
     def used(self, client: str) -> int:

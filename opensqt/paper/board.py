@@ -39,6 +39,8 @@ class SymbolBoard:
         self.depth_id = update_id
         self.bids: Ladder = {}
         self.asks: Ladder = {}
+        self.shown_candles: dict[str, int] = {}
+        """Interval to the opening time of the candle shown last."""
         self.has_traded = False
         """Whether there was a trade since the last second's messages."""
 
@@ -103,7 +105,7 @@ class Board:
                 message = self.mark_json(board, now_ms)
                 if message is not None:
                     self._hub.publish(topic, message)
-            elif channel.startswith("kline_") and board.has_traded:
+            elif channel.startswith("kline_"):
                 self._show_candle(board, topic, channel.removeprefix("kline_"), now_ms)
             elif channel in {"miniTicker", "ticker"} and board.has_traded:
                 self._show_day(board, topic, now_ms)
@@ -180,23 +182,18 @@ class Board:
             self._hub.publish(topic, message)
 
     def _show_candle(self, board: SymbolBoard, topic: str, interval: str, now_ms: int) -> None:
-        if interval not in INTERVALS_MS:
+        step_ms = INTERVALS_MS.get(interval)
+        if step_ms is None:
             return
-        candle = board.candles.latest(interval)
-        if candle is not None:
-            step_ms = INTERVALS_MS[interval]
+        # A candle is shown once more, as closed, before the next one is shown.
+        since = board.shown_candles.get(interval, now_ms // step_ms * step_ms)
+        for candle in board.candles.series(interval, start_ms=since, end_ms=now_ms, limit=2):
             is_closed = now_ms >= candle.open_ms + step_ms
-            self._hub.publish(
-                topic,
-                kline_update(
-                    board.name,
-                    interval,
-                    candle,
-                    step_ms=step_ms,
-                    is_closed=is_closed,
-                    now_ms=now_ms,
-                ),
+            message = kline_update(
+                board.name, interval, candle, step_ms=step_ms, is_closed=is_closed, now_ms=now_ms
             )
+            self._hub.publish(topic, message)
+            board.shown_candles[interval] = candle.open_ms + (step_ms if is_closed else 0)
 
     def _show_day(self, board: SymbolBoard, topic: str, now_ms: int) -> None:
         candle = board.candles.day(now_ms)

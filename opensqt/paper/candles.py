@@ -91,14 +91,6 @@ class Candles:
         current.first_id = trade.trade_id if current.first_id < 0 else current.first_id
         current.last_id = trade.trade_id
 
-    def latest(self, interval: str) -> Candle | None:
-        """Return the current candle of an interval, None before the first trade."""
-        if not self._minutes:
-            return None
-        step = INTERVALS_MS[interval]
-        open_ms = self._minutes[-1].open_ms // step * step
-        return self._merged(open_ms, open_ms + step)
-
     def series(self, interval: str, *, start_ms: int, end_ms: int, limit: int) -> list[Candle]:
         """Return the newest ``limit`` candles that open in [start_ms, end_ms], oldest first."""
         step = INTERVALS_MS[interval]

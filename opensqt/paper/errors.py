@@ -14,12 +14,16 @@ from opensqt.market.types import Refusal
 class ApiError(Exception):
     """A refusal with the venue's code, to be sent as JSON."""
 
-    def __init__(self, code: int, message: str = "", *, status: int = 400) -> None:
+    def __init__(
+        self, code: int, message: str = "", *, status: int = 400, retry_after_ms: int = 0
+    ) -> None:
         text = message or MESSAGES[code]
         super().__init__(f"{code}: {text}")
         self.code = code
         self.text = text
         self.status = status
+        self.retry_after_ms = retry_after_ms
+        """When to try again, told in the Retry-After header; 0 tells nothing."""
 
 
 MESSAGES: Final[Mapping[int, str]] = MappingProxyType(

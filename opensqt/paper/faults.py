@@ -21,7 +21,7 @@ class FaultKind(StrEnum):
     DELAY = "delay"
     """The request waits ``delay_ms`` before the venue looks at it."""
     ERROR = "error"
-    """Answered with ``status`` and ``code``, not looked at."""
+    """Answered with ``status`` and ``code``, not looked at; ``delay_ms`` becomes Retry-After."""
     DISCONNECT = "disconnect"
     """WebSockets are cut, at once."""
     SILENCE = "silence"
@@ -86,8 +86,8 @@ class Trouble:
     delay_ms: int = 0
     drop_request: bool = False
     drop_reply: bool = False
-    error: tuple[int, int] | None = None
-    """(HTTP status, code)."""
+    error: tuple[int, int, int] | None = None
+    """(HTTP status, code, milliseconds until a retry is welcome)."""
 
 
 class Faults:
@@ -134,7 +134,11 @@ class Faults:
         if not struck:
             return _NO_TROUBLE
         kinds = {rule.kind for rule in struck}
-        errors = [(rule.status, rule.code) for rule in struck if rule.kind is FaultKind.ERROR]
+        errors = [
+            (rule.status, rule.code, rule.delay_ms)
+            for rule in struck
+            if rule.kind is FaultKind.ERROR
+        ]
         return Trouble(
             delay_ms=sum(rule.delay_ms for rule in struck if rule.kind is FaultKind.DELAY),
             drop_request=FaultKind.DROP_REQUEST in kinds,

@@ -33,12 +33,20 @@ class Connection:
     """One WebSocket: what it subscribed to and what waits to be written."""
 
     def __init__(
-        self, transport: asyncio.Transport, *, path: str, is_combined: bool, account: str = ""
+        self,
+        transport: asyncio.Transport,
+        *,
+        path: str,
+        is_combined: bool,
+        account: str = "",
+        listen_key: str = "",
     ) -> None:
         self.path = path
         self.is_combined = is_combined
         self.account = account
         """Account of a user stream; empty on public connections."""
+        self.listen_key = listen_key
+        """Key the user stream was opened with, its name on combined connections."""
         self.topics: set[str] = set()
         self._transport = transport
         self._loop = asyncio.get_running_loop()
@@ -129,9 +137,7 @@ class Hub:
         plain = combined = b""
         for connection in tuple(listeners):
             if connection.is_combined:
-                combined = combined or text_frame(
-                    b'{"stream":"%b","data":%b}' % (topic.encode(), payload)
-                )
+                combined = combined or _combined_frame(topic, payload)
                 connection.send(combined)
             else:
                 plain = plain or text_frame(payload)
@@ -139,11 +145,18 @@ class Hub:
 
     def publish_account(self, account: str, message: Mapping[str, object]) -> None:
         """Send a message to the user streams of an account."""
-        frame = b""
+        payload = b""
         for connection in self.connections:
             if connection.account == account:
-                frame = frame or text_frame(orjson.dumps(message))
-                connection.send(frame)
+                payload = payload or orjson.dumps(message)
+                if connection.is_combined:
+                    connection.send(_combined_frame(connection.listen_key, payload))
+                else:
+                    connection.send(text_frame(payload))
+
+
+def _combined_frame(stream: str, payload: bytes) -> bytes:
+    return text_frame(b'{"stream":"%b","data":%b}' % (stream.encode(), payload))
 
 
 def _ignore(_: str) -> None:

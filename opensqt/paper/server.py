@@ -100,24 +100,28 @@ class Dispatcher:
                 client_order_id = request_client_order_id(raw.params())
                 self._venue.log_dropped(self._origin(raw, trouble), client_order_id)
             return None
-        status = 200
+        status, retry_after_ms = 200, 0
         try:
             answer = self._answer(raw, route, trouble)
         except ApiError as error:
-            status, answer = error.status, {"code": error.code, "msg": error.text}
+            status, retry_after_ms = error.status, error.retry_after_ms
+            answer = {"code": error.code, "msg": error.text}
         if trouble.drop_reply:
             return None
+        headers = {"X-MBX-USED-WEIGHT-1M": str(self._meter.used(raw.client))}
+        if retry_after_ms:
+            headers["Retry-After"] = str(-(-retry_after_ms // 1000))
         return web.Response(
             body=orjson.dumps(answer),
             status=status,
             content_type="application/json",
-            headers={"X-MBX-USED-WEIGHT-1M": str(self._meter.used(raw.client))},
+            headers=headers,
         )
 
     def _answer(self, raw: RawRequest, route: Route | None, trouble: Trouble) -> object:
         if trouble.error is not None:
-            status, code = trouble.error
-            raise ApiError(code, "Scripted failure.", status=status)
+            status, code, retry_ms = trouble.error
+            raise ApiError(code, "Scripted failure.", status=status, retry_after_ms=retry_ms)
         if route is None:
             message = f"Path {raw.path}, Method {raw.method} is invalid"
             raise ApiError(-5000, message, status=404)

@@ -2,11 +2,13 @@
 
 import re
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any, Final, cast
 
 import orjson
 from aiohttp import WSMsgType, web
 
+from opensqt.paper.errors import MESSAGES
 from opensqt.paper.hub import Connection
 from opensqt.paper.venue import PaperVenue
 
@@ -29,12 +31,12 @@ async def serve_socket(request: web.Request, venue: PaperVenue) -> web.StreamRes
     assert match is not None
     is_combined = match.group(1) == "stream"
     names = [*(match.group(2) or "").split("/"), *request.query.get("streams", "").split("/")]
-    keys = [*names, request.query.get("listenKey", "")]
-    accounts = [account for key in keys if key and (account := venue.listener(key)) is not None]
-    if request.query.get("listenKey") and not accounts:
-        return web.json_response(
-            {"code": -1125, "msg": "This listenKey does not exist."}, status=400
-        )
+    key = request.query.get("listenKey", "")
+    key = key or next((name for name in names if venue.listener(name) is not None), "")
+    account = venue.listener(key)
+    if key and account is None:
+        error = {"code": -1125, "msg": MESSAGES[-1125]}
+        return web.json_response(error, status=HTTPStatus.BAD_REQUEST)
     # Frames are shared between connections as bytes, which compression would forbid.
     socket = web.WebSocketResponse(
         heartbeat=_HEARTBEAT_S, compress=False, max_msg_size=_FRAME_BYTES_MAX
@@ -46,7 +48,8 @@ async def serve_socket(request: web.Request, venue: PaperVenue) -> web.StreamRes
         cast("Any", request.transport),
         path=request.path,
         is_combined=is_combined,
-        account=accounts[0] if accounts else "",
+        account=account or "",
+        listen_key=key,
     )
     venue.hub.add(connection)
     venue.hub.subscribe(connection, [name for name in names if _TOPIC.fullmatch(name)])

@@ -120,8 +120,8 @@ def test_a_market_that_wandered_off_comes_back() -> None:
 
 
 # Recorded sample of 345 s against a quarter of an hour of synthetic market, as (lowest, highest)
-# ratio. Rates and sizes are fitted closely; volatility is one number of a five-minute sample; burstiness
-# and tails are fitted in order of magnitude.
+# ratio. Rates and sizes are fitted closely; volatility is one number of a five-minute sample;
+# burstiness and tails are fitted in order of magnitude.
 TOLERANCES = {
     "trades_per_s": (0.8, 1.25),
     "bursts_per_s": (0.8, 1.25),
