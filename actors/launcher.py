@@ -27,6 +27,8 @@ UP_MS: Final = 120_000
 NAME_FREE_MS: Final = 10_000
 """The name of an actor that was just killed is free only after a moment."""
 ANSWER_S: Final = 10.0
+PRESENT_S: Final = 30.0
+"""An orchestrator that is just starting on a busy machine is not one that hangs."""
 LOOK_MS: Final = 100
 _PACKAGES: Final = "/working_dir_files/"
 
@@ -99,7 +101,7 @@ async def _present() -> tuple[Any, dict[str, Any] | None]:
     except ValueError:
         return None, None
     try:
-        return actor, await _ask(actor.describe.remote(), ANSWER_S)
+        return actor, await _ask(actor.describe.remote(), PRESENT_S)
     except LaunchError:
         # It hangs or cannot even be created: a new one looks at what runs and goes on.
         return actor, None

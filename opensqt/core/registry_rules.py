@@ -223,11 +223,17 @@ def next_step(row: UnitRecord, seen: Observed) -> Step:
         return Step.START
     if seen.phase is None:
         return Step.REPLACE if seen.silent_ms >= SILENCE_MAX_MS else Step.WAIT
+    return _step_of_running(row, seen)
+
+
+def _step_of_running(row: UnitRecord, seen: Observed) -> Step:
+    if seen.phase is UnitPhase.STARTING:  # it reads the row by itself
+        return Step.WAIT
     if seen.revision < row.revision:
         return Step.TELL
     if row.desire is Desire.REMOVED:
         return Step.FINISH if _has_ended(row, seen) else Step.WAIT
-    return Step.REST if is_settled else Step.WAIT
+    return Step.REST if seen.phase in SETTLED_PHASES else Step.WAIT
 
 
 def _has_ended(row: UnitRecord, seen: Observed) -> bool:

@@ -122,6 +122,8 @@ class Orchestrator:
         self._tenders: dict[UnitId, UnitTender] = {}
         self._tasks: dict[UnitId | AccountName, asyncio.Task[None]] = {}
         self._watcher: asyncio.Task[None] | None = None
+        self._ending: Answer | None = None
+        """Answer of a shutdown that is complete; asking again gives the same."""
 
     # ------------------------------------------------------------------------------- life
 
@@ -137,6 +139,7 @@ class Orchestrator:
     async def launch(self, catalog: CatalogPort) -> None:
         """Take a configuration and run: the operator's ``up``. Idempotent."""
         self._catalog = catalog
+        self._ending = None
         self._down.clear()
         await self.start()
 
@@ -259,9 +262,13 @@ class Orchestrator:
         if orders not in {"cancel", "keep"}:
             raise ControlError(ControlCode.INVALID, f"expected cancel or keep, got {orders!r}")
         self._down.set()
+        if self._ending is not None:
+            return self._ending
         rows = await self._rows()
         last_seen = {row.unit: self._view(row.unit).snapshot for row in rows if not row.is_removed}
         await self.stop()
+        for account in accounts_of(rows):  # looking at the venue takes one, also the second time
+            await self._ensure_exchange(account)
         cancel = orders == "cancel"
         stand_down = StandDown(
             spawn=self._spawn,
@@ -273,15 +280,17 @@ class Orchestrator:
         )
         ends = await stand_down.run(last_seen)
         orders_empty = cancel and all(end.open_orders == () for end in ends)
-        if orders_empty or not cancel:
-            await self._stop_exchanges(rows)
-            await self._ended()
         self._log.info("orchestrator.shutdown", units=len(ends), orders_empty=orders_empty)
-        return {
+        answer: Answer = {
             "orders_empty": orders_empty,
             "open_orders": _open_orders(ends),
             "positions": positions(ends),
         }
+        if orders_empty or not cancel:
+            self._ending = answer
+            await self._stop_exchanges(rows)
+            await self._ended()
+        return answer
 
     # -------------------------------------------------------------------------- reconcile
 
@@ -319,14 +328,17 @@ class Orchestrator:
 
     async def _tend_exchange(self, account: AccountName) -> None:
         while True:
-            try:
-                async with asyncio.timeout(self._settings.tender.call_timeout_ms / 1_000):
-                    lease = await self._registry.account_lease(account)
-                    epoch = 0 if lease is None else lease.epoch
-                    await self._spawn.ensure_exchange(account, epoch=epoch)
-            except Exception as error:  # noqa: BLE001 - the outermost loop of the account
-                self._log.warning("exchange.failed", account=account, error=repr(error))
+            await self._ensure_exchange(account)
             await self._clock.sleep_ms(EXCHANGE_LOOK_MS)
+
+    async def _ensure_exchange(self, account: AccountName) -> None:
+        try:
+            async with asyncio.timeout(self._settings.tender.call_timeout_ms / 1_000):
+                lease = await self._registry.account_lease(account)
+                epoch = 0 if lease is None else lease.epoch
+                await self._spawn.ensure_exchange(account, epoch=epoch)
+        except (SpawnError, RegistryError, TimeoutError) as error:
+            self._log.warning("exchange.failed", account=account, error=repr(error))
 
     async def _stop_exchanges(self, rows: tuple[UnitRecord, ...]) -> None:
         for account in accounts_of(rows):

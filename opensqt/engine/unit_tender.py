@@ -120,6 +120,7 @@ class UnitTender:
         self._silent_since_ms: int | None = None
         self._settled_epoch: int | None = None
         self._replaced = 0
+        self._last_step = Step.REST
 
     def wake(self) -> None:
         """Look now rather than at the end of the pause."""
@@ -152,8 +153,9 @@ class UnitTender:
             return Step.REST
         seen = await self._look(row)
         step = next_step(row, seen)
-        if step not in {Step.REST, Step.WAIT}:
+        if step not in {Step.REST, Step.WAIT, self._last_step}:
             self._log.info("unit.step", unit=self.unit.text, step=step, revision=row.revision)
+        self._last_step = step
         await self._do(step, row)
         return step
 

@@ -310,6 +310,21 @@ async def test_shutdown_leaves_no_order_and_no_process_but_what_is_desired(
     assert await scene.registry.units() == rows
 
 
+async def test_shutting_down_again_gives_the_same_answer(
+    scene: Scene, orchestrator: Orchestrator
+) -> None:
+    await orchestrator.add_symbol("BTCUSDT")
+    await reaches(orchestrator, "quoting")
+    first = await orchestrator.shutdown()
+
+    again = await orchestrator.shutdown()
+    after_restart = await scene.orchestrator().shutdown()
+
+    assert again == first
+    assert after_restart["orders_empty"] is True
+    assert scene.fleet.exchanges == set()
+
+
 async def test_a_restart_after_shutdown_starts_nothing_until_the_next_launch(
     scene: Scene, orchestrator: Orchestrator
 ) -> None:
