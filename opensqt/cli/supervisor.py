@@ -118,23 +118,23 @@ class Supervisor:
         process = state.process
         if process is None:
             return
-        if process.is_alive:
+        ended, code = _end_of(process)
+        if not ended:
             if not state.is_ready and self._says_ready(spec, state):
                 self._log.info("supervisor.ready", child=spec.name, pid=state.pid)
                 self._states[spec.name] = from_entry(to_entry(state) | {"is_ready": True})
             return
-        code = _exit_code(process.pid)
         self._sweep(spec.name, process)
-        ended = after_exit(spec, state, is_success=code == 0, now_ms=self._clock.now_ms())
-        self._states[spec.name] = ended
-        if not ended.is_done:
+        after = after_exit(spec, state, is_success=code == 0, now_ms=self._clock.now_ms())
+        self._states[spec.name] = after
+        if not after.is_done:
             self._log.warning(
                 "supervisor.child_ended",
                 child=spec.name,
                 pid=state.pid,
                 exit_code=code,
-                restarts=ended.restarts,
-                again_in_ms=max(0, ended.due_ms - self._clock.now_ms()),
+                restarts=after.restarts,
+                again_in_ms=max(0, after.due_ms - self._clock.now_ms()),
             )
 
     def _start(self, spec: ChildSpec) -> None:
@@ -211,13 +211,17 @@ def _spawn(arguments: Sequence[str], environment: Mapping[str, str], *, log: Pat
     )
 
 
-def _exit_code(pid: int) -> int | None:
-    """Collect a child that has ended; None when it was not ours but adopted."""
+def _end_of(process: ProcessName) -> tuple[bool, int | None]:
+    """Return whether a process has ended, and its exit code if it was ours to collect.
+
+    A child whose first thread has ended looks dead in ``/proc`` while its others still run, so for
+    a child only the kernel's word counts.
+    """
     try:
-        found, status = os.waitpid(pid, os.WNOHANG)
+        found, status = os.waitpid(process.pid, os.WNOHANG)
     except ChildProcessError:
-        return None
-    return os.waitstatus_to_exitcode(status) if found else None
+        return not process.is_alive, None
+    return (True, os.waitstatus_to_exitcode(status)) if found else (False, None)
 
 
 async def stop_children(

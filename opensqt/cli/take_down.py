@@ -71,7 +71,8 @@ async def _stand_down(run: RunDir, *, orders: str, say: Say) -> Answer | None:
 
 def _print_answer(answer: Answer, *, orders: str, say: Say) -> None:
     positions = answer.get("positions")
-    for position in positions if isinstance(positions, list) else ():
+    listed = positions if isinstance(positions, list) else []
+    for position in (one for one in listed if one["quantity"] != "0"):
         say(f"position kept: {position['account']}/{position['symbol']} {position['quantity']}")
     left = answer.get("open_orders")
     if answer.get("orders_empty"):

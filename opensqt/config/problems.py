@@ -37,7 +37,9 @@ class Problem:
     def text(self) -> str:
         """Return the one line an operator reads."""
         place = f"{self.where.text} {self.key}" if self.key else self.where.text
-        return f"{place}: got {self.got}, expected {self.expected}; fix: {self.fix}"
+        line = f"{place}: got {self.got}, expected {self.expected}; fix: {self.fix}"
+        # A key may hold anything, a line break too.
+        return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in line)
 
 
 class ConfigError(Exception):
