@@ -65,6 +65,7 @@ class Cluster:
 
     folder: Path
     address: str
+    dashboard: str
 
     @property
     def config(self) -> Path:
@@ -81,18 +82,28 @@ class Cluster:
             "RAY_ADDRESS": self.address,
             "RAY_USAGE_STATS_ENABLED": "0",
             "XDG_RUNTIME_DIR": str(self.folder),
+            # The entrypoint of a job says `python` and means the one that runs the tests.
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             MARK: mark_of(self.folder, "test"),
         }
 
-    def run(self, *arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run ``python -m actors`` as a user does."""
+        return self._run("actors", *arguments)
+
+    def submit(self, *entrypoint: str) -> subprocess.CompletedProcess[str]:
+        """Run ``ray job submit`` with the checkout as the working directory."""
+        options = ("--address", self.dashboard, "--working-dir", str(ROOT), "--log-style", "record")
+        return self._run("ray.scripts.scripts", "job", "submit", *options, "--", *entrypoint)
+
+    def _run(self, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "actors", *arguments],
+            [sys.executable, "-m", module, *arguments],
             cwd=ROOT,
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=timeout_s,
+            timeout=120,
             check=False,
         )
 
@@ -170,13 +181,17 @@ def kill(pid: int) -> float:
 @contextmanager
 def started(folder: Path) -> Iterator[Cluster]:
     """Start Ray and the venue, connect, and end everything afterwards."""
-    port = free_port()
-    cluster = Cluster(folder=folder, address=f"127.0.0.1:{port}")
+    port, dashboard = free_port(), free_port()
+    cluster = Cluster(
+        folder=folder,
+        address=f"127.0.0.1:{port}",
+        dashboard=f"http://127.0.0.1:{dashboard}",
+    )
     cluster.config.write_text(CONFIG.format(data=folder / "data"), "utf-8")
     cluster.ledger.touch()
     try:
         with (
-            spawned(cluster, "ray", ray_arguments(folder, port), "Ray runtime started"),
+            spawned(cluster, "ray", ray_arguments(folder, port, dashboard), "Ray runtime started"),
             spawned(cluster, "venue", venue_arguments(cluster), "ready: "),
         ):
             ray.init(
@@ -230,14 +245,16 @@ def sweep(folder: Path) -> None:
     until(lambda: not left() or None, patience_s=10)
 
 
-def ray_arguments(folder: Path, port: int) -> list[str]:
+def ray_arguments(folder: Path, port: int, dashboard: int) -> list[str]:
     options = {
         "node-ip-address": "127.0.0.1",
         "port": port,
         "temp-dir": folder / "ray",
         "num-cpus": 2,
         "object-store-memory": 80_000_000,
-        "include-dashboard": "false",
+        "include-dashboard": "true",
+        "dashboard-host": "127.0.0.1",
+        "dashboard-port": dashboard,
         "ray-client-server-port": free_port(),
         "dashboard-agent-listen-port": free_port(),
         "min-worker-port": 0,

@@ -4,6 +4,7 @@ The tests run in order on one deployment; each leaves two symbols trading.
 """
 
 import json
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,29 @@ def test_the_launcher_is_idempotent(trading: Cluster) -> None:
     assert [trading.pid(name) for name in ("orchestrator", "exchange-paper")] == pids
 
 
-def test_status_names_every_process_and_reads_well_in_the_dashboard(trading: Cluster) -> None:
+def test_a_submitted_job_finds_what_runs_and_leaves_it_running(trading: Cluster) -> None:
+    pids = [trading.pid(name) for name in ("orchestrator", "paper-BTCUSDT-perp-grid")]
+
+    answer = trading.submit("python", "-m", "actors", "--config", str(trading.config))
+
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "runs already" in answer.stdout
+    assert [trading.pid(name) for name in ("orchestrator", "paper-BTCUSDT-perp-grid")] == pids
+
+
+def test_the_dashboard_shows_names_classes_and_units(trading: Cluster) -> None:
+    with urllib.request.urlopen(f"{trading.dashboard}/logical/actors", timeout=10) as reply:
+        actors = json.load(reply)["data"]["actors"].values()
+
+    shown = {one["name"]: (one["actorClass"], one["reprName"]) for one in actors}
+    assert shown["orchestrator"][0] == "Orchestrator"
+    assert shown["exchange-paper"][0] == "Exchange"
+    kind, words = shown["paper-BTCUSDT-perp-grid"]
+    assert kind == "SymbolManager"
+    assert words.startswith("SymbolManager(paper-BTCUSDT-perp-grid ")
+
+
+def test_status_names_every_process(trading: Cluster) -> None:
     status = trading.call("status")
 
     names = {one["name"] for one in status["processes"]}
