@@ -52,7 +52,7 @@ class PaperConfig:
     replay: tuple[Path, ...] = ()
     """Recorded frame files, merged by their receive times."""
     speed: float = 1.0
-    """Recorded seconds per second."""
+    """Seconds of recording, or of synthetic market, per second."""
     loop: bool = False
     """Start the recording again at its end; otherwise the last quote is kept alive."""
     fill_rule: FillRule = FillRule.THROUGH

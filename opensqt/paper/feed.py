@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -28,9 +28,11 @@ _PROBE_FRAMES: Final = 1_000
 class SyntheticFeed:
     """Runs the synthetic market of each symbol somebody showed interest in."""
 
-    def __init__(self, venue: PaperVenue, *, seed: int, symbols: Iterable[Symbol]) -> None:
+    def __init__(self, venue: PaperVenue, *, symbols: Iterable[Symbol]) -> None:
         self._venue = venue
-        self._seed = seed
+        self._seed = venue.config.seed
+        self._speed = venue.config.speed
+        self._started_ms = venue.now_ms()
         self._known = frozenset(symbols)
         self._markets: dict[Symbol, SyntheticMarket] = {}
         self._paused: set[Symbol] = set()
@@ -52,7 +54,7 @@ class SyntheticFeed:
             INSTRUMENTS[symbol],
             # The stored trade id makes a restarted market continue, not repeat.
             rng=random.Random(f"{self._seed}/{symbol}/{trade_id}"),
-            start_ms=now_ms,
+            start_ms=self._market_ms(now_ms),
             price=price,
             trade_id_next=trade_id,
         )
@@ -71,19 +73,24 @@ class SyntheticFeed:
     def step(self) -> None:
         """Feed the venue everything that happened since the last step."""
         now_ms = self._venue.now_ms()
+        market_ms = self._market_ms(now_ms)
         for symbol, market in self._markets.items():
             if symbol in self._paused:
-                market.skip_to(now_ms)
+                market.skip_to(market_ms)
                 continue
-            market.skip_to(UnixMs(now_ms - _CATCH_UP_MS))
-            for event in market.events(now_ms):
-                self._venue.feed(event)
+            market.skip_to(UnixMs(market_ms - int(_CATCH_UP_MS * self._speed)))
+            for event in market.events(market_ms):
+                # A market that runs faster than time still happens now.
+                self._venue.feed(event if self._speed == 1 else replace(event, at_ms=now_ms))
 
     def save(self) -> None:
         """Remember where each market stands, so that a restart goes on from there."""
         for symbol in self.running:
             market = self._markets[symbol]
             self._venue.store.set_market(symbol, market.quote.bid, market.trade_id_next)
+
+    def _market_ms(self, now_ms: UnixMs) -> UnixMs:
+        return UnixMs(self._started_ms + int((now_ms - self._started_ms) * self._speed))
 
     async def run(self) -> None:
         """Step for ever."""

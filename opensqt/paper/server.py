@@ -187,7 +187,7 @@ async def running(config: PaperConfig) -> AsyncIterator[tuple[Endpoint, asyncio.
         symbols = _known(dict.fromkeys((*sorted(replayed), *config.symbols)))
         venue = PaperVenue(config, symbols=symbols, store=store, now_ms=clock.now_ms)
         own = () if config.is_scripted else tuple(s for s in symbols if s not in replayed)
-        synthetic = SyntheticFeed(venue, seed=config.seed, symbols=own)
+        synthetic = SyntheticFeed(venue, symbols=own)
         venue.hub.on_interest = lambda topic: synthetic.touch(_topic_symbol(topic))
         _wake_traded(venue, synthetic)
         replay = None

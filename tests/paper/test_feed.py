@@ -78,6 +78,17 @@ async def test_an_order_is_filled_by_the_synthetic_market(config: PaperConfig) -
     assert update["o"]["m"] is True
 
 
+async def test_a_synthetic_market_can_run_faster_than_time(config: PaperConfig) -> None:
+    fast = replace(config, is_scripted=False, speed=50.0)
+    async with serving(fast) as client, client.socket("/ws/btcusdt@trade") as socket:
+        began = time.time_ns() // 1_000_000
+        async with asyncio.timeout(15):
+            seen = [await socket.receive() for _ in range(2_000)]  # half a minute of market
+
+    assert all(began - 1_000 <= message["T"] <= message["E"] for message in seen)
+    assert seen[-1]["t"] - seen[0]["t"] == 1_999
+
+
 async def test_a_restarted_synthetic_market_goes_on(config: PaperConfig) -> None:
     moving = replace(config, is_scripted=False)
     async with serving(moving) as client, client.socket("/ws/btcusdt@trade") as socket:
