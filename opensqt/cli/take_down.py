@@ -78,8 +78,8 @@ def _print_answer(answer: Answer, *, orders: str, say: Say) -> None:
     if answer.get("orders_empty"):
         say("no order of ours is left at the venue")
     elif orders == "cancel":
-        listed = ", ".join(map(str, left)) if isinstance(left, list) and left else "unknown"
-        say(f"orders may be left at the venue: {listed}")
+        names = ", ".join(map(str, left)) if isinstance(left, list) and left else "unknown"
+        say(f"orders may be left at the venue: {names}")
 
 
 async def _cancel_without_orchestrator(

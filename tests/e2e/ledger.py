@@ -132,7 +132,7 @@ def earned(fills: Sequence[LedgerFill]) -> Decimal:
 
 
 def _is_about(row: Mapping[str, Any], symbol: str) -> bool:
-    return row.get("symbol", symbol) == symbol
+    return bool(row.get("symbol", symbol) == symbol)
 
 
 def _order(row: Mapping[str, Any]) -> LedgerOrder:

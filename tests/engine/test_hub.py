@@ -133,7 +133,7 @@ class Stage:
 
     async def until(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(5):
-            while not holds():  # noqa: ASYNC110 - any state, not one event
+            while not holds():
                 await asyncio.sleep(0.005)
 
     def price(self, last: str) -> None:
