@@ -1,11 +1,15 @@
 """The venue's order filters: total functions from an order and a market to a refusal or None."""
 
 from decimal import Decimal
+from typing import Final
 
 from opensqt.core.instrument import Instrument
 from opensqt.core.money import ONE, ZERO, is_multiple
 from opensqt.core.orders import Side
 from opensqt.market.types import OrderRequest, Refusal
+
+PRICE_MAX: Final = Decimal(9_999_999)
+"""Largest price of any order, quote units; keeps every product within exact arithmetic."""
 
 
 def filter_order(
@@ -42,6 +46,8 @@ def _filter_price(
 ) -> Refusal | None:
     if not price.is_finite() or price <= ZERO or not is_multiple(price, instrument.tick_size):
         return Refusal.TICK
+    if price > PRICE_MAX:
+        return Refusal.PRICE_TOO_HIGH
     if mark_price is None:
         return None
     # Venues bound only the side that would cost: a buy far above, a sell far below the market.

@@ -6,6 +6,7 @@ from typing import Any, Final
 from opensqt.core.instrument import Instrument
 from opensqt.core.money import ZERO, to_text
 from opensqt.core.orders import OrderStatus, Side, TimeInForce
+from opensqt.market.filters import PRICE_MAX
 from opensqt.market.types import BookOrder, EventKind, Fill, OrderEvent, Position
 from opensqt.paper.candles import Candle
 
@@ -208,7 +209,7 @@ def instrument_json(instrument: Instrument) -> Json:
             {
                 "filterType": "PRICE_FILTER",
                 "minPrice": tick,
-                "maxPrice": "9999999",
+                "maxPrice": to_text(PRICE_MAX),
                 "tickSize": tick,
             },
             {"filterType": "LOT_SIZE", **lots},

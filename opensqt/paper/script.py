@@ -7,6 +7,7 @@ from typing import Any, Final
 from opensqt.core.ids import Symbol
 from opensqt.core.money import ZERO, MoneyError, parse_decimal
 from opensqt.core.orders import Side
+from opensqt.market.filters import PRICE_MAX
 from opensqt.market.types import PublicEvent, PublicQuote, PublicTrade, Quote
 from opensqt.paper.dialect import venue_symbol
 from opensqt.paper.feed import SyntheticFeed
@@ -90,16 +91,16 @@ class _Script:
         return [self._trade(price, step), self._quote(quote)]
 
     def _quote(self, quote: Quote) -> PublicQuote:
-        if not ZERO < quote.bid < quote.ask:
-            message = f"expected 0 < bid < ask, got {quote.bid} and {quote.ask}"
+        if not ZERO < quote.bid < quote.ask <= PRICE_MAX:
+            message = f"expected 0 < bid < ask <= {PRICE_MAX}, got {quote.bid} and {quote.ask}"
             raise ScriptError(message)
         return PublicQuote(symbol=self._symbol, quote=quote, at_ms=self._venue.now_ms())
 
     def _trade(self, price: Decimal, step: Mapping[str, Any]) -> PublicTrade:
         falling = Side.SELL if price <= self._last else Side.BUY
         quantity = parse_decimal(step.get("quantity", _SIZE_DEFAULT))
-        if price <= ZERO or quantity <= ZERO:
-            raise ScriptError("expected a positive price and quantity")
+        if not ZERO < price <= PRICE_MAX or quantity <= ZERO:
+            raise ScriptError(f"expected a price up to {PRICE_MAX} and a positive quantity")
         self._last = price
         self._trade_id += 1
         return PublicTrade(

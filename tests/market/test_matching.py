@@ -172,6 +172,7 @@ def test_a_new_quote_brings_new_size() -> None:
     events = model.on_quote(BTC, quoted("100.0", "100.1", "1"), T0)
 
     assert filled(events) == [(waits.client_order_id, ONE, Decimal("100.1"))]
+    assert placed(model, buy("100.1", "1")).status is OrderStatus.FILLED
 
 
 def test_a_seller_takes_bids_downwards() -> None:

@@ -107,6 +107,7 @@ async def test_a_script_moves_the_price_step_by_step(client: Client) -> None:
         {"bid": "60000.0"},
         {"bid": "60000.0", "ask": "59000.0"},
         {"move_to": "0.1"},
+        {"move_to": "1" + "0" * 20},
         {"events": {}},
         {"events": [{"move_to": "60000.0"}, {"jump": 1}]},
     ],

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 from decimal import Decimal
 from typing import Any
 
@@ -315,3 +316,33 @@ async def test_the_countdown_cancels_unless_it_is_fed(client: Client) -> None:
         update = await stream.event("ORDER_TRADE_UPDATE")
     assert update["o"]["X"] == "CANCELED"
     assert await client.ok("GET", "/fapi/v1/openOrders") == []
+
+
+async def test_nothing_a_client_sends_is_an_internal_error(client: Client) -> None:
+    rng = random.Random(1)
+    texts = ["", "0", "-1", "0.001", "1" + "0" * 29, "1e9", "NaN", "59000.0", "9" * 40, "\x00", "é"]
+    choices: dict[str, list[Any]] = {
+        "symbol": ["BTCUSDT", "ETHUSDT", "", "btcusdt", "BTCUSDT:perp"],
+        "side": ["BUY", "SELL", "buy", ""],
+        "type": ["LIMIT", "MARKET", "STOP", ""],
+        "timeInForce": ["GTC", "GTX", "IOC", "FOK", "", None],
+        "price": texts,
+        "quantity": texts,
+        "reduceOnly": ["true", "false", "maybe", None],
+        "newClientOrderId": ["a", "", "\n", "x" * 50, None],
+        "newOrderRespType": ["ACK", "RESULT", "?", None],
+        "orderId": [*texts, None],
+        "origClientOrderId": ["a", "", None],
+        "limit": texts,
+        "fromId": texts,
+        "startTime": texts,
+    }
+    routes = ["POST order", "DELETE order", "GET order", "GET userTrades", "GET allOrders"]
+
+    statuses = []
+    for _ in range(600):
+        method, _, name = rng.choice(routes).partition(" ")
+        params = {key: rng.choice(values) for key, values in choices.items()}
+        statuses.append((await client.signed(method, f"/fapi/v1/{name}", **params)).status)
+
+    assert set(statuses) == {200, 400}
