@@ -113,7 +113,7 @@ async def _collect(venue: VenueAdapter, events: list[VenueEvent]) -> None:
 async def until(condition: Callable[[], object], *, within_s: float = 10.0) -> None:
     """Wait for a condition; fail when it does not come."""
     async with asyncio.timeout(within_s):
-        while not condition():  # noqa: ASYNC110 - conditions are of many kinds
+        while not condition():
             await asyncio.sleep(0.005)
 
 

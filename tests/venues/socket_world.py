@@ -23,8 +23,9 @@ Script = Callable[["Peer"], Awaitable[None]]
 class FastClock:
     """Runs ``speed`` times as fast as the real one."""
 
-    speed: int = 50
+    speed: int = 5
     began_ns: int = field(default_factory=time.monotonic_ns)
+    slept: list[int] = field(default_factory=list)
 
     def monotonic_ms(self) -> int:
         return self.speed * (time.monotonic_ns() - self.began_ns) // 1_000_000
@@ -33,6 +34,7 @@ class FastClock:
         return UnixMs(1_700_000_000_000 + self.monotonic_ms())
 
     async def sleep_ms(self, duration_ms: int) -> None:
+        self.slept.append(duration_ms)
         await asyncio.sleep(duration_ms / 1_000 / self.speed)
 
 
@@ -64,6 +66,7 @@ class Peer:
     url: str
     transport: asyncio.BaseTransport
     texts: list[str] = field(default_factory=list)
+    pongs: list[bytes] = field(default_factory=list)
 
     async def send(self, *frames: str) -> None:
         for frame in frames:
@@ -96,6 +99,8 @@ class SocketServer:
         async for message in socket:
             if message.type is WSMsgType.TEXT:
                 peer.texts.append(message.data)
+            elif message.type is WSMsgType.PONG:
+                peer.pongs.append(bytes(message.data))
         return socket
 
 

@@ -127,7 +127,7 @@ def test_a_price_is_stamped_when_its_frame_is_read() -> None:
     world.clock.began_ns -= 1_000_000_000
     (price,) = world.board.take()
 
-    assert price.read_ms <= before < world.clock.now_ms() - 40_000
+    assert price.read_ms <= before < world.clock.now_ms() - 4_000
 
 
 @pytest.mark.parametrize("kind", ["NA", "INSURANCE_FUND", "ADL"])
@@ -337,9 +337,9 @@ async def test_a_silent_socket_is_left_for_a_new_one() -> None:
 
 async def test_a_socket_with_frames_is_not_silent() -> None:
     async with connected() as world:
-        for _ in range(10):
+        for _ in range(8):
             await world.server.peers[0].send(quote("10", "11"))
-            await asyncio.sleep(0.03)  # a second and a half of its clock
+            await asyncio.sleep(0.2)  # a second of its clock
 
     assert world.stream.phases() == [LIVE]
 

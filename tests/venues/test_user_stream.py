@@ -189,8 +189,8 @@ async def test_an_expired_key_leads_to_a_new_key_and_a_gap() -> None:
 async def test_a_key_the_venue_forgot_leads_to_a_new_connection() -> None:
     async with connected() as world:
         world.keys.answers = [False]
+        world.reader._clock = FastClock(speed=20_000)
         keeping = asyncio.create_task(world.reader.keep_alive_forever())
-        world.clock.speed *= 1_000
         await world.stream.live(2)
         keeping.cancel()
 
@@ -198,7 +198,7 @@ async def test_a_key_the_venue_forgot_leads_to_a_new_connection() -> None:
 
 
 async def test_a_keep_alive_that_failed_is_tried_again_soon() -> None:
-    clock, log, keys = FastClock(speed=200_000), RecordingLog(), Keys()
+    clock, log, keys = FastClock(speed=1_000_000), RecordingLog(), Keys()
     keys.answers = [VenueUnavailableError("down"), VenueUnavailableError("down")]
     reader = UserReader(
         "ws://nowhere",
@@ -208,18 +208,11 @@ async def test_a_keep_alive_that_failed_is_tried_again_soon() -> None:
         clock=clock,
         log=log,
     )
-    slept: list[int] = []
-
-    async def sleep_ms(duration_ms: int) -> None:
-        slept.append(duration_ms)
-        await asyncio.sleep(0)
-
-    clock.sleep_ms = sleep_ms  # type: ignore[method-assign]
     keeping = asyncio.create_task(reader.keep_alive_forever())
-    await until(lambda: len(slept) >= 4)
+    await until(lambda: len(clock.slept) >= 4)
     keeping.cancel()
 
-    assert slept[:4] == [KEEP_ALIVE_MS, 60_000, 60_000, KEEP_ALIVE_MS]
+    assert clock.slept[:4] == [KEEP_ALIVE_MS, 60_000, 60_000, KEEP_ALIVE_MS]
 
 
 @pytest.mark.parametrize(
@@ -261,7 +254,7 @@ async def test_a_wrapped_frame_is_read_as_well() -> None:
 
 async def test_a_quiet_stream_lives_as_long_as_pings_are_answered() -> None:
     async with connected(silence_ms=6_000) as world:
-        await asyncio.sleep(0.5)  # 25 seconds of its clock
+        await asyncio.sleep(3)  # fifteen seconds of its clock
 
     assert world.stream.phases() == [GAP, LIVE]
 
@@ -289,3 +282,31 @@ async def test_dialing_goes_on_until_the_venue_is_back() -> None:
     # The attempts in between never were a connection: no DOWN for them.
     assert world.stream.phases() == [GAP, LIVE, DOWN, GAP, LIVE]
     assert world.keys.created == 5
+    assert back_offs(world.clock) == [200, 400, 800, 1_600]
+
+
+async def test_a_connection_that_worked_is_dialed_again_at_once() -> None:
+    async with connected() as world:
+        for number in range(3):
+            await world.send(resting_frame(i=number))
+            await until(lambda: len(world.facts()) == number + 1)  # noqa: B023 - awaited in the loop
+            world.server.peers[-1].abort()
+            await world.stream.live(number + 2)
+
+    assert back_offs(world.clock) == [100, 100, 100]
+
+
+def back_offs(clock: FastClock) -> list[int]:
+    watchdog_ms = 500
+    return [slept for slept in clock.slept if slept != watchdog_ms]
+
+
+async def test_the_venues_pings_are_answered() -> None:
+    async with connected() as world:
+        world.server.answers_pings = False  # or the server would hide the answer from us
+        world.server.peers[0].abort()
+        await world.stream.live(2)
+        await world.server.peers[-1].socket.ping(b"anyone there")
+        await until(lambda: world.server.peers[-1].pongs)
+
+    assert world.server.peers[-1].pongs == [b"anyone there"]
