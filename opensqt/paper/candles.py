@@ -29,7 +29,7 @@ INTERVALS_MS: Final[Mapping[str, int]] = MappingProxyType(
     }
 )
 """Candle intervals served, all multiples of a minute."""
-_MINUTES_KEPT: Final = 7 * 1440
+_MINUTES_KEPT: Final = 2 * 1440
 
 
 @dataclass(slots=True, kw_only=True)
