@@ -25,7 +25,7 @@ from opensqt.rpc.exchange_server import ExchangeServerConfig, ExchangeServicer, 
 from opensqt.rpc.server import RpcServer
 from opensqt.storage.control import open_control
 from opensqt.storage.location import control_path, is_server
-from opensqt.system import log
+from opensqt.system import log, process
 from opensqt.system.clock import SystemClock
 from opensqt.venues.factory import VenueAdapter, build_venue, check_venue
 from opensqt.venues.session import LocalEndpoint
@@ -233,4 +233,5 @@ def serve(config: ConnectorConfig, ready: Callable[[str], None]) -> None:
 
 async def _serve(connector: Connector, ready: Callable[[str], None]) -> None:
     ready(await connector.start())
+    process.spare_collector()
     await connector.wait()

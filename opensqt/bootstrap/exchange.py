@@ -113,6 +113,7 @@ class ExchangeProcess:
             asyncio.create_task(self._guarded(self._poll(serving)), name="exchange.poll"),
             asyncio.create_task(self._watch_memory(), name="exchange.memory"),
         ]
+        process.spare_collector()
         self._log.info("exchange.serving", epoch=self._lease.epoch, address=endpoint.address)
 
     async def stop(self) -> None:

@@ -96,6 +96,7 @@ class SymbolProcess:
             asyncio.create_task(self._keep_running(self._registry), name="symbol.run"),
             asyncio.create_task(self._watch_memory(), name="symbol.memory"),
         ]
+        process.spare_collector()
 
     async def stop(self) -> None:
         """Stop deciding at once; orders at the venue stay as they are."""

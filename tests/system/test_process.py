@@ -1,5 +1,6 @@
 """A process is named for good, and only what is certain is called dead."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -97,3 +98,12 @@ def test_an_ended_process_costs_nothing_that_could_be_measured() -> None:
 
     assert process.private_bytes(child.pid) is None
     assert process.cpu_ms(child.pid) is None
+
+
+def test_what_exists_is_spared_by_the_collector() -> None:
+    gc.unfreeze()
+
+    process.spare_collector()
+
+    assert gc.get_freeze_count() > 1_000
+    gc.unfreeze()
