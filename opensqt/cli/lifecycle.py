@@ -81,7 +81,7 @@ def down(
     import asyncio
 
     from opensqt.cli import take_down, up
-    from opensqt.cli.supervisor import read_children
+    from opensqt.cli.supervisor import marked, read_children
     from opensqt.system import log
     from opensqt.system.clock import SystemClock
 
@@ -91,7 +91,7 @@ def down(
     data = data_dir_of(config, data_dir)
     run = existing_run(data)
     code = Exit.OK
-    if run is None or not (read_children(run) or up.SUPERVISOR in run.live_processes()):
+    if run is None or not (read_children(run) or marked(run) or up.is_supervised(run)):
         say("nothing is running")
     else:
         asyncio.run(up.stand_aside(run))
@@ -99,7 +99,7 @@ def down(
             code = asyncio.run(
                 take_down.take_down(run, data, orders=orders, clock=SystemClock(), say=say)
             )
-    if purge and run is not None and code is Exit.OK:
+    if purge and code is Exit.OK:
         take_down.purge(data, run, say=say)
     raise typer.Exit(code)
 

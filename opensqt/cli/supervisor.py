@@ -8,7 +8,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +31,7 @@ PAUSE_MS: Final = 100
 LOG_BYTES_MAX: Final = 32 * 1024 * 1024
 NOT_INHERITED: Final = frozenset({"RAY_ADDRESS", "RAY_AUTH_TOKEN"})
 """Of an operator who works with another cluster as well."""
+_FORCE_MS: Final = 10_000
 _READY_BYTES_MAX: Final = 1024 * 1024
 _CHILDREN: Final = "children.json"
 
@@ -241,7 +242,7 @@ async def stop_children(
         if process is not None
     }
 
-    def left() -> frozenset[ProcessName]:
+    def present() -> frozenset[ProcessName]:
         table = process_table()
         found: frozenset[ProcessName] = frozenset()
         for name in wanted:
@@ -250,18 +251,35 @@ async def stop_children(
             found |= family(table, mark=mark, leaders=lead, spared=[os.getpid()])
         return found
 
+    left = await _end(present, clock=clock, grace_ms=grace_ms)
+    _forget(run, wanted)
+    return left
+
+
+def marked(run: RunDir) -> frozenset[ProcessName]:
+    """Return every process that carries our mark, noted or not."""
+    return family(process_table(), mark=mark_of(run.path), leaders=[], spared=[os.getpid()])
+
+
+async def stop_marked(run: RunDir, *, clock: ClockPort, grace_ms: int) -> frozenset[ProcessName]:
+    """End every process that carries our mark; return what would not go."""
+    return await _end(lambda: marked(run), clock=clock, grace_ms=grace_ms)
+
+
+async def _end(
+    present: Callable[[], frozenset[ProcessName]], *, clock: ClockPort, grace_ms: int
+) -> frozenset[ProcessName]:
     asked: set[ProcessName] = set()
     deadline = clock.monotonic_ms() + grace_ms
-    limit = deadline + 10_000
-    while (found := left()) and clock.monotonic_ms() < limit:
+    limit = deadline + _FORCE_MS
+    while (found := present()) and clock.monotonic_ms() < limit:
         is_late = clock.monotonic_ms() >= deadline
         for process in found:
             if is_late or process not in asked:
                 send(process, signal.SIGKILL if is_late else signal.SIGTERM)
         asked |= found
         await clock.sleep_ms(PAUSE_MS)
-    _forget(run, wanted)
-    return left()
+    return present()
 
 
 def _forget(run: RunDir, names: Iterable[str]) -> None:

@@ -10,8 +10,7 @@ from typing import Final
 from opensqt.cli.children import ACTORS, RAY, forget_ports
 from opensqt.cli.control import connected
 from opensqt.cli.exits import Exit
-from opensqt.cli.processes import family, mark_of, process_table
-from opensqt.cli.supervisor import read_children, stop_children
+from opensqt.cli.supervisor import read_children, stop_children, stop_marked
 from opensqt.core.ids import AccountName
 from opensqt.ports.clock import ClockPort
 from opensqt.ports.control import Answer, ControlError
@@ -42,7 +41,7 @@ async def take_down(run: RunDir, data: Path, *, orders: str, clock: ClockPort, s
     if not is_clean:
         is_clean = await _cancel_without_orchestrator(data, names, clock=clock, say=say)
     await stop_children(run, names, clock=clock, grace_ms=GRACE_MS)
-    left = family(process_table(), mark=mark_of(run.path), leaders=[])
+    left = await stop_marked(run, clock=clock, grace_ms=GRACE_MS)
     for process in left:
         say(f"process {process.pid} would not end")
     _clear(run)
@@ -50,12 +49,13 @@ async def take_down(run: RunDir, data: Path, *, orders: str, clock: ClockPort, s
     return Exit.OK if is_clean and not left else Exit.PARTLY
 
 
-def purge(data: Path, run: RunDir, *, say: Say) -> None:
+def purge(data: Path, run: RunDir | None, *, say: Say) -> None:
     """Delete what a paper deployment has stored; the folder must look like one of ours."""
     if (data / "control.db").exists() or (data / "logs").exists():
         shutil.rmtree(data)
         say(f"deleted {data}")
-    shutil.rmtree(run.path / "ray", ignore_errors=True)
+    if run is not None:
+        shutil.rmtree(run.path / "ray", ignore_errors=True)
 
 
 async def _stand_down(run: RunDir, *, orders: str, say: Say) -> Answer | None:

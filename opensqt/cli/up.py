@@ -67,6 +67,11 @@ def refuse_second(run: RunDir) -> None:
         raise CommandError(Exit.REFUSED, message)
 
 
+def is_supervised(run: RunDir) -> bool:
+    """Tell whether a supervisor looks after this run directory."""
+    return lock_holder(run.path / f"{SUPERVISOR}.lock") is not None
+
+
 def announce(layout: Layout) -> None:
     """Write down where things will be found."""
     run = layout.run
@@ -121,8 +126,7 @@ async def watch_start(layout: Layout, is_alive: Callable[[], bool]) -> Exit:
         children = read_children(layout.run)
         seconds = (clock.monotonic_ms() - begin) // _SECOND_MS
         # An adopted deployment is up before its new supervisor is.
-        is_supervised = lock_holder(layout.run.path / f"{SUPERVISOR}.lock") is not None
-        if not (is_supervised and is_all_up(specs, children)):
+        if not (is_supervised(layout.run) and is_all_up(specs, children)):
             progress.show(_stamped(children_line(children, kinds), seconds))
         else:
             words, has_settled = await asyncio.to_thread(symbols_line, layout.run)

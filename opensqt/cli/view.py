@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
+from opensqt.cli.children import ACTORS
 from opensqt.cli.control import ask
 from opensqt.cli.supervision import ChildState, Kind
 from opensqt.cli.supervisor import read_children
-from opensqt.ports.control import Answer, ControlError
+from opensqt.ports.control import Answer, ControlCode, ControlError
 from opensqt.system.rundir import RunDir
 
 ENDPOINTS = ("ray_dashboard", "control", "paper_control", "metrics", "live")
@@ -13,8 +14,16 @@ ENDPOINTS = ("ray_dashboard", "control", "paper_control", "metrics", "live")
 
 def status(run: RunDir, targets: tuple[str, ...] = ()) -> Answer:
     """Return what ``status --json`` prints; raise ``ControlError`` without an orchestrator."""
-    answer = ask(run, lambda control: control.status(targets))
-    return with_children(answer, read_children(run), run.endpoints())
+    children = read_children(run)
+    try:
+        answer = ask(run, lambda control: control.status(targets))
+    except ControlError as error:
+        if error.code is not ControlCode.NOT_READY or not children:
+            raise
+        kinds = dict.fromkeys(children, Kind.SERVICE) | {ACTORS: Kind.TASK}
+        message = f"not ready: {children_line(children, kinds)}"
+        raise ControlError(ControlCode.NOT_READY, message) from error
+    return with_children(answer, children, run.endpoints())
 
 
 def with_children(

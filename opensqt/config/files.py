@@ -28,3 +28,11 @@ def read_file(path: Path) -> bytes:
         fix="give the configuration with -c FILE",
     )
     raise ConfigError([problem])
+
+
+def resolved(text: str) -> Path | None:
+    """Return an absolute path, or None for a text that names none."""
+    try:
+        return Path(text).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError):
+        return None

@@ -22,7 +22,7 @@ from opensqt.config.deployment import (
     ReplayConfig,
 )
 from opensqt.config.expand import expand
-from opensqt.config.files import read_file
+from opensqt.config.files import read_file, resolved
 from opensqt.config.problems import ConfigError, Problem, Where, quoted
 from opensqt.config.schema import check
 from opensqt.config.settings import (
@@ -33,7 +33,7 @@ from opensqt.config.settings import (
 )
 from opensqt.config.symbols import Merged, merge_symbols
 from opensqt.config.target import NAME_FORM
-from opensqt.config.tree import Branch, Fraction, Leaf, Node, read_tree, resolve_plain
+from opensqt.config.tree import Branch, Fraction, Leaf, Node, find, read_tree, resolve_plain
 from opensqt.config.units import judge, unit_config
 from opensqt.core.ids import AccountName
 
@@ -157,6 +157,7 @@ def _judged(settings: Settings, root: Branch) -> Iterable[Problem]:
                 expected="a lower-case word of at most 20 letters, digits and _",
                 fix="rename the account",
             )
+    yield from _bad_paths(settings, root)
     zone = settings.app.timezone
     if zone != "UTC" and not _is_zone(zone):
         app = root.children["app"]
@@ -168,6 +169,29 @@ def _judged(settings: Settings, root: Branch) -> Iterable[Problem]:
             expected="a time zone this machine knows",
             fix="write UTC or a name such as Europe/Berlin",
         )
+
+
+def _bad_paths(settings: Settings, root: Branch) -> Iterable[Problem]:
+    if resolved(settings.app.data_dir) is None:
+        node, _ = find(root, ("app", "data_dir"))
+        yield Problem(
+            where=node.where,
+            key="app.data_dir",
+            got=quoted(settings.app.data_dir),
+            expected="a folder that can exist",
+            fix="write a path such as ./data",
+        )
+    for number, file in enumerate(settings.paper.replay.files):
+        path = resolved(file)
+        if path is None or not path.is_file():
+            node, _ = find(root, ("paper", "replay", "files", number))
+            yield Problem(
+                where=node.where,
+                key=f"paper.replay.files[{number}]",
+                got=f"no such file {quoted(file)}",
+                expected="a recording",
+                fix="correct the path; relative ones start at the current folder",
+            )
 
 
 def _is_zone(name: str) -> bool:
@@ -226,7 +250,7 @@ def _deployment(settings: Settings, merged: Merged, path: Path) -> Deployment:
         source=path.absolute(),
         mode=Mode(app.mode),
         timezone=app.timezone,
-        data_dir=Path(app.data_dir).expanduser().resolve(),
+        data_dir=resolved(app.data_dir) or Path("data"),
         engine_type=EngineType(app.engine_type),
         current_exchange=ExchangeName(app.current_exchange),
         remote=RemoteConfig(address=settings.remote.address),
@@ -245,7 +269,7 @@ def _deployment(settings: Settings, merged: Merged, path: Path) -> Deployment:
             taker_fee=paper.taker_fee,
             balance=paper.balance,
             replay=ReplayConfig(
-                files=tuple(Path(file).expanduser().absolute() for file in paper.replay.files),
+                files=tuple(resolved(file) or Path(file) for file in paper.replay.files),
                 speed=paper.replay.speed,
                 is_looping=paper.replay.loop,
             ),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from opensqt.config.deployment import AccountConfig
 from opensqt.config.load import load
 from opensqt.config.problems import ConfigError, Problem
-from opensqt.config.settings import Settings, UnitSettings
+from opensqt.config.settings import AppSettings, Settings, UnitSettings
 from opensqt.config.tree import read_tree
 
 pytestmark = pytest.mark.property
@@ -41,6 +41,32 @@ FRAGMENTS = st.sampled_from(
 TEXTS = st.lists(FRAGMENTS | st.text(max_size=4), max_size=40).map("".join)
 
 
+NASTY = SCALARS | st.sampled_from(
+    ["\0", "~nobody-of-that-name", "/dev/zero", "..", "Europe", "1" * 40]
+)
+PLAUSIBLE = st.fixed_dictionaries(
+    {
+        "accounts": st.just({"paper": {"venue": "paper", "capital": "10000"}}),
+        "app": st.dictionaries(st.sampled_from([*AppSettings.model_fields]), NASTY, max_size=2),
+        "paper": st.fixed_dictionaries(
+            {},
+            optional={
+                "host": NASTY,
+                "port": NASTY,
+                "replay": st.fixed_dictionaries({}, optional={"files": st.lists(NASTY)}),
+            },
+        ),
+        "trading": st.dictionaries(
+            st.sampled_from([*UnitSettings.model_fields]), NASTY, max_size=3
+        ),
+        "symbols": st.lists(
+            NASTY | st.fixed_dictionaries({"target": NASTY}, optional={"template": NASTY}),
+            max_size=3,
+        ),
+    }
+)
+
+
 def read(data: bytes) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "c.yaml"
@@ -59,6 +85,11 @@ def outcome(path: Path) -> tuple[tuple[Problem, ...], tuple[AccountConfig, ...]]
 
 @given(TREES)
 def test_any_tree_gives_a_deployment_or_problems(tree: object) -> None:
+    read(yaml.safe_dump(tree).encode())
+
+
+@given(PLAUSIBLE)
+def test_a_plausible_tree_with_nasty_values_gives_a_deployment_or_problems(tree: object) -> None:
     read(yaml.safe_dump(tree).encode())
 
 
