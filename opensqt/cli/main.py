@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
-from opensqt.cli import config_commands, lifecycle, serve, symbols
+from opensqt.cli import certify, config_commands, lifecycle, serve, symbols
 from opensqt.cli.exits import EXIT_OF_CODE, CommandError, Exit
 from opensqt.cli.printing import complain
 from opensqt.ports.control import ControlError
@@ -36,6 +36,7 @@ app.command()(symbols.pause)
 app.command()(symbols.resume)
 app.command()(lifecycle.logs)
 app.command()(lifecycle.doctor)
+app.command()(certify.certify)
 config_app.command()(config_commands.check)
 config_app.command()(config_commands.show)
 config_app.command()(config_commands.schema)

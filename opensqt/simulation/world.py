@@ -90,13 +90,16 @@ class SeedResult:
 class World:
     """One seed's run. Create inside nothing; ``run_seed`` drives it."""
 
-    def __init__(self, seed: int, loop: VirtualLoop, *, keep_trace: bool) -> None:
+    def __init__(
+        self, seed: int, loop: VirtualLoop, *, faults: Faults | None, keep_trace: bool
+    ) -> None:
         """Draw the world of ``seed``."""
         self._rng = random.Random(seed)
         self.seed = seed
         self._loop = loop
         self._clock = VirtualClock(loop)
-        self._faults = Faults.draw(self._rng)
+        drawn = Faults.draw(self._rng)
+        self._faults = drawn if faults is None else faults
         self.trace = Trace(self._clock, is_kept=keep_trace)
         count = self._rng.choice((1, 1, 2, 3))
         units = [
@@ -399,10 +402,10 @@ class _ManagerDoor:
         return end
 
 
-def run_seed(seed: int, *, keep_trace: bool = False) -> SeedResult:
-    """Run one seed to its end; deterministic."""
+def run_seed(seed: int, *, faults: Faults | None = None, keep_trace: bool = False) -> SeedResult:
+    """Run one seed to its end; deterministic. ``faults`` replaces what the seed would draw."""
     loop = VirtualLoop()
-    world = World(seed, loop, keep_trace=keep_trace)
+    world = World(seed, loop, faults=faults, keep_trace=keep_trace)
     violation = run_virtual(world.run(), loop)
     return SeedResult(
         seed=seed,

@@ -1,0 +1,138 @@
+"""`opensqt certify`: the proof of the order protocol, run by whoever wants to see it."""
+
+import json
+import os
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from opensqt.cli.exits import CommandError, Exit
+
+if TYPE_CHECKING:
+    from opensqt.simulation.certify import Failure
+    from opensqt.simulation.mutants import Mutant
+
+
+def certify(
+    seeds: Annotated[int, typer.Option(min=1, help="How many worlds to simulate.")] = 2_000,
+    first: Annotated[int, typer.Option(min=0, help="The first of them.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Tell the story of one world.")] = None,
+    mutant: Annotated[
+        str | None, typer.Option(help="Plant a named bug, or all, and see it found.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 = one per core.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Prove on simulated worlds: no order twice, no fill lost, nothing left after a stop."""
+    jobs = jobs or os.cpu_count() or 1
+    if seed is not None:
+        _tell(seed, mutant, as_json=as_json)
+    elif mutant is not None:
+        _judge(mutant, seeds_max=seeds, jobs=jobs, as_json=as_json)
+    else:
+        _prove(range(first, first + seeds), jobs=jobs, as_json=as_json)
+
+
+def _tell(seed: int, name: str | None, *, as_json: bool) -> None:
+    from contextlib import nullcontext
+
+    from opensqt.simulation.world import run_seed
+
+    with _mutant(name).planted() if name else nullcontext():
+        result = run_seed(seed, keep_trace=True)
+    if as_json:
+        typer.echo(json.dumps({"seed": seed, "violation": result.violation}))
+    else:
+        typer.echo("\n".join(result.trace))
+        typer.echo(result.violation or "no invariant was violated")
+    if result.violation:
+        raise typer.Exit(Exit.UNEXPECTED)
+
+
+def _prove(seeds: range, *, jobs: int, as_json: bool) -> None:
+    from rich.progress import Progress
+
+    from opensqt.simulation.certify import run_seeds, shrunk
+    from opensqt.system.clock import SystemClock
+
+    clock = SystemClock()
+    began_ms = clock.monotonic_ms()
+    crashes = orders = fills = 0
+    failing: list[Failure] = []
+    with Progress(transient=True, disable=as_json) as progress:
+        bar = progress.add_task("worlds", total=len(seeds))
+        for result in run_seeds(seeds, jobs=jobs):
+            crashes, orders = crashes + result.crashes, orders + result.orders
+            fills += result.fills
+            if result.violation:
+                failing.append(shrunk(result.seed))
+            progress.advance(bar)
+    report = {
+        "seeds": len(seeds),
+        "violations": len(failing),
+        "crashes": crashes,
+        "orders": orders,
+        "fills": fills,
+        "seconds": (clock.monotonic_ms() - began_ms) / 1_000,
+        "failing": [
+            {"seed": one.seed, "violation": one.violation, "replay": _replay(one.seed)}
+            for one in failing
+        ],
+    }
+    if as_json:
+        typer.echo(json.dumps(report, indent=2))
+    else:
+        for one in failing:
+            _show(one)
+        typer.echo(
+            f"{len(seeds)} worlds, {orders} orders, {fills} fills, {crashes} crashes,"
+            f" {len(failing)} violations in {report['seconds']} s"
+        )
+    if failing:
+        raise typer.Exit(Exit.UNEXPECTED)
+
+
+def _show(failure: "Failure") -> None:
+    typer.echo("\n".join(failure.trace))
+    typer.echo(f"seed {failure.seed}: {failure.violation}")
+    knobs = [f"{knob.name}={getattr(failure.faults, knob.name)}" for knob in fields(failure.faults)]
+    typer.echo(f"  still fails with: {', '.join(knobs)}")
+    typer.echo(f"  replay: {_replay(failure.seed)}")
+
+
+def _replay(seed: int) -> str:
+    return f"opensqt certify --seed {seed}"
+
+
+def _judge(name: str, *, seeds_max: int, jobs: int, as_json: bool) -> None:
+    from opensqt.simulation.certify import MutantVerdict, judge_all
+    from opensqt.simulation.mutants import MUTANTS
+
+    names = [one.name for one in MUTANTS] if name == "all" else [_mutant(name).name]
+
+    def told(verdict: MutantVerdict) -> None:
+        if not as_json:
+            found = "NOT FOUND" if verdict.seed is None else f"{verdict.seed}: {verdict.violation}"
+            typer.echo(f"{verdict.name:<28} {found}")
+
+    verdicts = judge_all(names, seeds_max=seeds_max, jobs=jobs, told=told)
+    if as_json:
+        rows = [
+            {"name": one.name, "caught": one.seed is not None, "seed": one.seed} for one in verdicts
+        ]
+        typer.echo(json.dumps({"mutants": rows}, indent=2))
+    if any(one.seed is None for one in verdicts):
+        raise typer.Exit(Exit.UNEXPECTED)
+
+
+def _mutant(name: str) -> "Mutant":
+    from opensqt.simulation.mutants import MUTANTS, mutant
+
+    try:
+        return mutant(name)
+    except KeyError:
+        known = ", ".join(one.name for one in MUTANTS)
+        raise CommandError(
+            Exit.USAGE, f"--mutant: got {name!r}, expected all or one of {known}"
+        ) from None

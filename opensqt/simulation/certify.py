@@ -1,0 +1,94 @@
+"""Running many seeds and judging the judge: fresh seeds must be clean, planted bugs must be found.
+
+A failing seed is made smaller before it is shown: faults are taken away one by one as long as the
+violation stays, so that what is left is what it needs.
+"""
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, fields, replace
+from typing import Final
+
+from opensqt.simulation.faults import Faults
+from opensqt.simulation.mutants import Mutant, mutant
+from opensqt.simulation.world import SeedResult, run_seed
+
+MUTANT_SEEDS_MAX: Final = 2_000
+_CHUNK: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A seed that violates an invariant, with the smallest world found that still does."""
+
+    seed: int
+    violation: str
+    faults: Faults
+    trace: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MutantVerdict:
+    """Whether a planted bug was found, and by which seed first."""
+
+    name: str
+    meaning: str
+    seed: int | None
+    violation: str
+
+
+def run_seeds(seeds: Iterable[int], *, jobs: int) -> Iterator[SeedResult]:
+    """Yield the results of all seeds, in order, from ``jobs`` processes (0 = this one)."""
+    if jobs <= 0:
+        yield from map(run_seed, seeds)
+        return
+    with ProcessPoolExecutor(max_workers=jobs) as pool:
+        yield from pool.map(run_seed, seeds, chunksize=_CHUNK)
+
+
+def shrunk(seed: int) -> Failure:
+    """Return the failing seed with as few faults as it needs."""
+    faults = drawn_faults(seed)
+    result = run_seed(seed)
+    gone = Faults()
+    for knob in fields(Faults):
+        if getattr(faults, knob.name) == getattr(gone, knob.name):
+            continue
+        fewer = replace(faults, **{knob.name: getattr(gone, knob.name)})
+        smaller = run_seed(seed, faults=fewer)
+        if smaller.violation:
+            faults, result = fewer, smaller
+    told = run_seed(seed, faults=faults, keep_trace=True)
+    return Failure(seed=seed, violation=result.violation, faults=faults, trace=told.trace)
+
+
+def drawn_faults(seed: int) -> Faults:
+    """Return the faults that ``seed`` draws."""
+    return Faults.draw(random.Random(seed))
+
+
+def judge(name: str, *, seeds_max: int = MUTANT_SEEDS_MAX, first: int = 0) -> MutantVerdict:
+    """Run a planted bug until a seed finds it."""
+    one: Mutant = mutant(name)
+    with one.planted():
+        for seed in range(first, first + seeds_max):
+            result = run_seed(seed)
+            if result.violation:
+                return MutantVerdict(
+                    name=name, meaning=one.meaning, seed=seed, violation=result.violation
+                )
+    return MutantVerdict(name=name, meaning=one.meaning, seed=None, violation="")
+
+
+def judge_all(
+    names: Sequence[str], *, seeds_max: int, jobs: int, told: Callable[[MutantVerdict], None]
+) -> list[MutantVerdict]:
+    """Judge every planted bug, each in a process of its own; ``told`` hears each verdict."""
+    with ProcessPoolExecutor(max_workers=max(jobs, 1)) as pool:
+        futures = [pool.submit(judge, name, seeds_max=seeds_max) for name in names]
+        verdicts = []
+        for future in futures:
+            verdicts.append(future.result())
+            told(verdicts[-1])
+    return verdicts
