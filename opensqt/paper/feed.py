@@ -116,6 +116,7 @@ class ReplayFeed:
         self._venue = venue
         self._plan = plan
         self._trade_ids: dict[Symbol, int] = {}
+        self._quoted: set[Symbol] = set()
         self.rounds = 0
         """How often the recording has been played to its end."""
 
@@ -151,6 +152,7 @@ class ReplayFeed:
         symbol = Symbol(f"{frame.venue_symbol}:perp")
         now_ms = self._venue.now_ms()
         if isinstance(frame, QuoteFrame):
+            self._quoted.add(symbol)
             self._venue.feed(PublicQuote(symbol=symbol, quote=frame.quote, at_ms=now_ms))
             return
         # Ids rise also when the recording starts again.
@@ -168,7 +170,7 @@ class ReplayFeed:
 
     def _keep_alive(self) -> None:
         now_ms = self._venue.now_ms()
-        for symbol in self._venue.model.books:
+        for symbol in self._quoted:
             quote = self._venue.model.quote(symbol)
             if quote is not None:
                 self._venue.feed(PublicQuote(symbol=symbol, quote=quote, at_ms=now_ms))

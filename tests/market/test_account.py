@@ -85,6 +85,16 @@ def test_a_trade_through_zero_realizes_the_old_and_opens_the_new() -> None:
     assert (after.quantity, after.average_price) == (Decimal(-3), Decimal(110))
 
 
+def test_closing_everything_leaves_nothing_however_fine_the_amounts() -> None:
+    dust = Decimal("1.0000000000049")
+    held = Position(symbol=BTC, quantity=Decimal(3), entry_notional=dust)
+
+    after, realized = trade_position(held, Side.SELL, Decimal(3), Decimal(1))
+
+    assert (after.quantity, after.entry_notional) == (ZERO, ZERO)
+    assert realized == Decimal(3) - dust
+
+
 def test_fees_follow_the_role_and_a_rebate_is_paid_out() -> None:
     terms = AccountTerms(name=ALICE, maker_fee=Decimal("-0.0001"), taker_fee=Decimal("0.001"))
     model = venue(terms=terms)
