@@ -1,4 +1,8 @@
-"""A paper venue in a process of its own, for tests that kill it: prints where it listens."""
+"""A paper venue in a process of its own, for tests that kill or measure it.
+
+``python -m tests.paper.venue_process DATA_DIR [synthetic | FILE…]`` prints where it listens.
+Without a market it is scripted; recordings play twice as fast as they were made, for ever.
+"""
 
 import asyncio
 import sys
@@ -17,5 +21,14 @@ def announce(endpoint: Endpoint) -> None:
     sys.stdout.flush()
 
 
+def config(data_dir: str, *market: str) -> PaperConfig:
+    directory = Path(data_dir)
+    if not market:
+        return PaperConfig(data_dir=directory, tls=False, is_scripted=True)
+    if market == ("synthetic",):
+        return PaperConfig(data_dir=directory)
+    return PaperConfig(data_dir=directory, replay=tuple(map(Path, market)), speed=2.0, loop=True)
+
+
 if __name__ == "__main__":
-    asyncio.run(run(PaperConfig(data_dir=Path(sys.argv[1]), tls=False, is_scripted=True), announce))
+    asyncio.run(run(config(*sys.argv[1:]), announce))
