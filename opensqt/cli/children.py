@@ -4,11 +4,14 @@ Ports are chosen once per run directory and kept, so that a restarted process is
 others look for it.
 """
 
+import fcntl
 import json
 import os
 import secrets
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -26,6 +29,7 @@ READY_PREFIX: Final = "ready: "
 
 _RAY_READY: Final = "Ray runtime started."
 _MEBIBYTE: Final = 1024 * 1024
+_PORTS: Final = "ports.json"
 _PORT_MAX: Final = 65_535
 
 
@@ -156,12 +160,22 @@ def shared_environment(layout: Layout) -> dict[str, str]:
 
 def choose_ports(run: RunDir, deployment: Deployment) -> Ports:
     """Return the ports of this run directory, choosing those not chosen before."""
-    path = run.path / "ports.json"
+    with _choosing(run):
+        return read_ports(run.path) or _chosen(run, deployment)
+
+
+def read_ports(folder: Path) -> Ports | None:
+    """Return the ports chosen for a run directory, if they were."""
     try:
-        return Ports(**json.loads(path.read_text("utf-8")))
-    except (FileNotFoundError, ValueError, TypeError):
-        pass
-    taken: set[int] = set()
+        return Ports(**json.loads((folder / _PORTS).read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _chosen(run: RunDir, deployment: Deployment) -> Ports:
+    # What another deployment of this user has chosen is taken even before it listens.
+    others = map(read_ports, run.path.parent.iterdir())
+    taken = {port for ports in others if ports for port in asdict(ports).values()}
 
     def free(first: int) -> int:
         port = next((p for p in range(first, _PORT_MAX) if p not in taken and _is_free(p)), 0)
@@ -186,13 +200,24 @@ def choose_ports(run: RunDir, deployment: Deployment) -> Ports:
         dashboard_metrics=free(head + 80),
         autoscaler_metrics=free(head + 90),
     )
-    write_atomically(path, json.dumps(asdict(ports)))
+    write_atomically(run.path / _PORTS, json.dumps(asdict(ports)))
     return ports
+
+
+@contextmanager
+def _choosing(run: RunDir) -> Iterator[None]:
+    """Let one deployment of this user choose at a time."""
+    handle = os.open(run.path.parent / ".ports.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def forget_ports(run: RunDir) -> None:
     """Choose anew next time."""
-    (run.path / "ports.json").unlink(missing_ok=True)
+    (run.path / _PORTS).unlink(missing_ok=True)
 
 
 def make_token(path: Path) -> None:

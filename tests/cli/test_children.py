@@ -124,6 +124,17 @@ def test_ports_are_free_distinct_and_kept_until_forgotten(run: RunDir, tmp_path:
     assert second.head != first.head
 
 
+def test_two_deployments_choose_different_ports(run: RunDir, tmp_path: Path) -> None:
+    deployment = load(CONFIG, {})
+    other = RunDir(tmp_path / "other", {})
+    try:
+        first, second = choose_ports(run, deployment), choose_ports(other, deployment)
+    finally:
+        shutil.rmtree(other.path)
+
+    assert set(asdict(first).values()).isdisjoint(asdict(second).values())
+
+
 def test_the_token_is_private_and_kept(tmp_path: Path) -> None:
     path = tmp_path / "ray.token"
 
