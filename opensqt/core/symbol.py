@@ -336,7 +336,11 @@ def _apply_adjusted(state: SymbolState, fact: PositionAdjusted) -> SymbolState:
 def _with_updated(state: SymbolState, order: Order, *, at_ms: UnixMs) -> SymbolState:
     """Return the state with ``order`` replaced, and its slot released when it has settled."""
     was = state.orders[order.client_order_id]
-    state = replace(state, orders={**state.orders, order.client_order_id: order})
+    orders = {**state.orders, order.client_order_id: order}
+    if order.is_settled and not was.is_settled:
+        # To the end: what has settled last is forgotten last, however old the order is.
+        orders[order.client_order_id] = orders.pop(order.client_order_id)
+    state = replace(state, orders=orders)
     slot = state.slots.get(order.slot)
     if slot is None or slot.order != order.client_order_id or not order.is_settled:
         return state
@@ -375,7 +379,7 @@ def _quarantined(state: SymbolState, anomaly: Anomaly, what: str) -> SymbolState
 
 
 def _evicted(orders: dict[ClientOrderId, Order]) -> dict[ClientOrderId, Order]:
-    """Return ``orders`` without the oldest settled ones beyond the number kept."""
+    """Return ``orders`` without those that settled first, beyond the number kept."""
     settled = [key for key, order in orders.items() if order.is_settled]
     for key in settled[:-SETTLED_KEPT]:
         del orders[key]

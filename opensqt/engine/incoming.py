@@ -109,7 +109,9 @@ class Intake:
             case OrderReported():
                 order = state.orders.get(fact.client_order_id)
                 if order is None:
-                    return True
+                    # An answer that took longer than the order is remembered is only late.
+                    own = fact.client_order_id
+                    return await self._journal.find_order(client_order_id=own) is None
                 status, cumulative, _ = join_report(
                     order, status=fact.status, cumulative_quantity=fact.cumulative_quantity
                 )

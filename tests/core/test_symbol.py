@@ -321,6 +321,18 @@ def test_settled_orders_are_forgotten_oldest_first_and_unsettled_ones_never() ->
     assert list(state.orders) == [first.client_order_id, *ids[-SETTLED_KEPT - 1 :]]
 
 
+def test_an_order_that_rested_for_long_is_remembered_once_it_has_settled() -> None:
+    state, old = with_order(grid_state(), intent(slot=-500))
+    for number in range(SETTLED_KEPT + 10):
+        state, order = with_order(state, intent(generation=number + 2))
+        state = apply(state, reported(order.client_order_id, S.CANCELED))
+
+    state = apply(state, reported(old.client_order_id, S.CANCELED))
+    state, _ = with_order(state, intent(generation=1_000))
+
+    assert old.client_order_id in state.orders, "its other reports are still on the way"
+
+
 def test_inventory_moves_between_levels_and_an_emptied_level_is_forgotten() -> None:
     state = replay(
         grid_state(),

@@ -1,0 +1,31 @@
+"""What reaches the journal: news, each once; what is only late does no harm."""
+
+from opensqt.core.orders import OrderStatus
+from opensqt.core.symbol import SymbolState
+from opensqt.engine.incoming import Intake
+from opensqt.simulation.journal import JournalDisk, MemoryJournal
+from tests.core.builders import UNIT, reported
+from tests.core.test_symbol import intent
+from tests.engine.doubles import HandClock
+
+
+async def test_an_answer_about_an_order_that_was_forgotten_since_is_only_late() -> None:
+    order = intent()
+    journal = MemoryJournal(JournalDisk(unit=UNIT))
+    await journal.commit([order], epoch=1, expected_sequence=0)
+    state = SymbolState(unit=UNIT, deployment="000")
+    intake = Intake(journal, HandClock())
+
+    batch = await intake.batch([reported(order.client_order_id, OrderStatus.FILLED)], state)
+
+    assert batch.facts == []
+    assert batch.late_reports == 1
+
+
+async def test_an_answer_about_an_order_that_never_was_is_news() -> None:
+    journal = MemoryJournal(JournalDisk(unit=UNIT))
+    state = SymbolState(unit=UNIT, deployment="000")
+    intake = Intake(journal, HandClock())
+    strange = reported(intent().client_order_id, OrderStatus.FILLED)
+
+    assert (await intake.batch([strange], state)).facts == [strange]
