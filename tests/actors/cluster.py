@@ -22,6 +22,7 @@ from opensqt.system.process import ProcessName
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60.0
+START_PATIENCE_S = 150.0
 FoundT = TypeVar("FoundT")
 CONFIG = """
 app: {{mode: paper, current_exchange: remote, timezone: UTC, data_dir: {data}}}
@@ -226,7 +227,8 @@ def spawned(
             start_new_session=True,
         )
     try:
-        until(lambda: ready in log.read_text("utf-8") or None)
+        # A Ray head needs 5 s on an idle machine and was seen to need a minute on a busy one.
+        until(lambda: ready in log.read_text("utf-8") or None, patience_s=START_PATIENCE_S)
         yield process
     finally:
         process.kill()  # what it has started goes with the sweep

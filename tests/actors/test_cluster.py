@@ -12,7 +12,7 @@ import pytest
 from opensqt.system.process import private_bytes
 from tests.actors.cluster import Cluster, StuckError, kill, until
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 BTC, ETH, SOL = "BTCUSDT:perp", "ETHUSDT:perp", "SOLUSDT:perp"
 # Recovery budgets on two idle cores, seconds from SIGKILL to the next accepted order. The tests
 # allow twice as much, because the machine that runs them is rarely idle.
