@@ -25,6 +25,8 @@ class Runtime:
     store: str = ""
     """Address of the PostgreSQL server; empty = files in the data directory."""
     log_level: str = "info"
+    engine: str = "simple"
+    """How decisions are made durable beside the journal: ``simple`` or ``dbos``."""
 
     @property
     def location(self) -> Location:

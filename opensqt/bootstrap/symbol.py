@@ -23,6 +23,7 @@ from opensqt.core.unit_config import UnitConfig
 from opensqt.engine.decider import Identity
 from opensqt.engine.symbol_engine import StaleProcessError, SymbolEngine
 from opensqt.engine.workflow import DirectWorkflows
+from opensqt.ports.workflow import WorkflowPort
 from opensqt.rpc.endpoint import UnixLocator
 from opensqt.rpc.link_client import GrpcLink
 from opensqt.storage.control import SqlControlStore, open_control
@@ -161,6 +162,7 @@ class SymbolProcess:
             raise UnitGoneError(f"{self._unit.text} is not registered")
         epoch = await registry.next_symbol_epoch(self._unit)
         journal = await asyncio.to_thread(open_journal, self._runtime.location, self._unit)
+        workflows = self._workflows()
         engine = SymbolEngine(
             Identity(
                 unit=self._unit,
@@ -176,7 +178,7 @@ class SymbolProcess:
             link=GrpcLink(
                 UnixLocator(self._runtime.open_run_dir().path, link_name(self._unit.account))
             ),
-            workflows=DirectWorkflows(),
+            workflows=workflows,
             clock=self._clock,
             log=self._log.bind(epoch=epoch),
         )
@@ -186,7 +188,17 @@ class SymbolProcess:
         try:
             await engine.run()
         finally:
+            await workflows.stop()
             journal.close()
+
+    def _workflows(self) -> WorkflowPort:
+        if self._runtime.engine != "dbos":
+            return DirectWorkflows()
+        # Imported only where it is used: it costs as much as everything else of the process.
+        from opensqt.durable.workflows import DbosWorkflows, WorkflowStore
+
+        store = WorkflowStore(host=self._unit.path, location=str(self._runtime.location))
+        return DbosWorkflows(store)
 
     def _follow(self, row: UnitRecord) -> None:
         """Hand what the row says to the engine; its mailbox keeps the order."""

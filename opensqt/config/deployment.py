@@ -20,6 +20,7 @@ class EngineType(StrEnum):
     """How decisions are made durable beside the journal."""
 
     SIMPLE = "simple"
+    DBOS = "dbos"
 
 
 class ExchangeName(StrEnum):

@@ -21,7 +21,6 @@ MARKETS_OF_VENUE: Final = {"paper": ("perp",)}
 
 PLANNED: Final = {
     "mode": ("shadow", "demo", "live"),
-    "engine_type": ("dbos",),
     "current_exchange": KNOWN_VENUES,
     "venue": tuple(name for name in KNOWN_VENUES if name not in BUILT_VENUES),
     "grid_mode": ("neutral", "short"),
@@ -68,7 +67,9 @@ class AppSettings(Section):
     current_exchange: Literal["remote"] = Field(
         default="remote", description="remote = through the connector process"
     )
-    engine_type: Literal["simple"] = Field(default="simple", description="how workflows run")
+    engine_type: Literal["simple", "dbos"] = Field(
+        default="simple", description="how workflows run"
+    )
     timezone: str = Field(
         default="UTC", min_length=1, max_length=64, description="time zone of displayed times"
     )

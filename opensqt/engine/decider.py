@@ -180,7 +180,9 @@ class Decider:
             error = task.exception()
             if isinstance(error, StaleEpochError | SequenceConflictError):
                 raise error
-        self._wake()
+        if committed.is_set():
+            # More may be wanted now. A decision that failed is tried again by the loop's timer.
+            self._wake()
 
     def _decided(self, task: asyncio.Task[str]) -> None:
         self._decisions.discard(task)
