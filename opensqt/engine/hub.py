@@ -173,10 +173,12 @@ class Hub:
         else:
             exposure.on_trade(update.trade)
 
-    def _offer(self, session: UnitSession, now_ms: int) -> None:
+    def _offer(self, session: UnitSession, now_ms: int) -> bool:
         price = self._prices.get(session.unit.symbol)
-        if price is not None:
-            session.offer_price(price, now_ms=now_ms, age_ms=max(now_ms - price.read_ms, 0))
+        if price is None:
+            return False
+        age_ms = max(now_ms - price.read_ms, 0)
+        return session.offer_price(price, now_ms=now_ms, age_ms=age_ms)
 
     def _on_stream(self, event: StreamState) -> None:
         self._log.info("hub.stream", kind=event.kind, phase=event.phase, reason=event.reason)
@@ -301,8 +303,8 @@ class Hub:
             case Band():
                 price = self._prices.get(session.unit.symbol)
                 now_ms = self._clock.now_ms()
-                if not session.set_band(message, price, now_ms=now_ms) and price is not None:
-                    session.offer_price(price, now_ms=now_ms, age_ms=max(now_ms - price.read_ms, 0))
+                if not session.set_band(message, price, now_ms=now_ms):
+                    self._tell_price(session, now_ms)
             case Ack():
                 session.acknowledge(message.seq)
             case Declare():
@@ -313,6 +315,12 @@ class Hub:
                 self._spawn(self._serve(session, message, transport))
             case Hello():
                 pass
+
+    def _tell_price(self, session: UnitSession, now_ms: int) -> None:
+        # A price that was sent before goes as a heartbeat, which does not end the manager's next
+        # band: on the edge of a band the two would answer each other for ever.
+        if not self._offer(session, now_ms):
+            session.send(self._heartbeat(session))
 
     def _spawn(self, work: Awaitable[None]) -> None:
         async def run() -> None:

@@ -1,6 +1,7 @@
 """The one writer of a unit: commits facts, then lets them change the state."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from opensqt.core.facts import Fact
@@ -62,6 +63,10 @@ class Recorder:
         if snapshot is not None:
             self._snapshot_sequence = after.sequence
         self._state = after
+
+    def forget_price(self) -> None:
+        """Know no price until the next one is observed."""
+        self._state = replace(self._state, price=None)
 
     def observe(self, fact: Fact) -> None:
         """Apply a fact that is not journaled (prices)."""

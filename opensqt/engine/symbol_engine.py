@@ -345,6 +345,9 @@ class SymbolEngine:
                 if control.directive is self._recorder.state.directive:
                     continue
             await self._recorder.record([control])
+            # Inside the band of the former wish prices were withheld: ours may be a second old.
+            self._recorder.forget_price()
+            self._decider.disturb()
 
     async def _take_facts(self) -> None:
         if not self._pending:
