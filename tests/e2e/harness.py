@@ -16,7 +16,7 @@ import socket
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from multiprocessing.context import ForkServerProcess
@@ -33,6 +33,7 @@ from opensqt.core.orders import Side, TimeInForce
 from opensqt.core.registry import Desire, UnitRecord
 from opensqt.core.symbol import SymbolState, replay
 from opensqt.core.unit_config import UnitConfig
+from opensqt.market.instruments import INSTRUMENTS
 from opensqt.paper.config import Endpoint, PaperConfig
 from opensqt.paper.server import running
 from opensqt.ports.exchange import OutcomeClass, PlaceRequest
@@ -51,6 +52,7 @@ ACCOUNT = AccountName("paper")
 BALANCE = Decimal(10_000)
 SETTLE_S = 5.0
 _LOOK_S = 0.02
+_MUCH = "1000"
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["pytest", "tests.e2e.processes"])
 
@@ -189,14 +191,42 @@ class Scenario:
     children: dict[str, Child] = field(default_factory=dict)
     _prices: _Prices = field(default_factory=lambda: _Prices(ZERO, ZERO, ZERO))
     _facts: list[Fact] = field(default_factory=list)
+    _replayed: SymbolState | None = None
     _everyone: list[Child] = field(default_factory=list)
 
     # -- the market
 
-    async def price(self, price: str, *, settle: bool = True) -> None:
-        """Trade at a price, with quotes one tick around it."""
-        await self._script({"move_to": price})
+    async def price(self, price: str) -> None:
+        """Let the market walk to a price: each order of ours on its way is reached by itself.
+
+        So the public price is never behind a private fill, and what follows is the same each time.
+        """
+        target = Decimal(price)
+        while (level := await self._next_level(target)) is not None:
+            tick = self._tick
+            is_falling = target < self._prices.last
+            bid, ask = (level, level + tick) if is_falling else (level - tick, level)
+            await self.quote(str(bid), str(ask))
+            await self.trade(str(level), _MUCH)
+        await self.jump(price)
+
+    async def jump(self, price: str, *, settle: bool = True) -> None:
+        """Let the market be at a price at once, with quotes one tick around it."""
+        at, tick = Decimal(price), self._tick
+        await self._script({"bid": str(at - tick), "ask": str(at + tick)}, {"price": price})
         await self._settled(settle)
+
+    async def _next_level(self, target: Decimal) -> Decimal | None:
+        """Return the price of the next open order on the way to a price."""
+        orders = (await self.ledger()).open_orders
+        last = self._prices.last
+        if target < last:
+            return max(
+                (o.price for o in orders if o.side == "buy" and o.price >= target), default=None
+            )
+        return min(
+            (o.price for o in orders if o.side == "sell" and o.price <= target), default=None
+        )
 
     async def quote(self, bid: str, ask: str, *, settle: bool = True) -> None:
         """Quote without a trade."""
@@ -205,7 +235,8 @@ class Scenario:
 
     async def trade(self, price: str, quantity: str, *, settle: bool = True) -> None:
         """Trade a quantity, which fills no more of ours than that; the quotes stay."""
-        await self._script({"price": price, "quantity": quantity})
+        aggressor = "buy" if Decimal(price) >= self._prices.ask else "sell"
+        await self._script({"price": price, "quantity": quantity, "aggressor": aggressor})
         await self._settled(settle)
 
     async def fault(self, kind: str, route: str = "", *, count: int = 1, **values: object) -> None:
@@ -254,8 +285,8 @@ class Scenario:
             await venue.close()
         assert outcome.outcome is OutcomeClass.ACCEPTED, outcome
 
-    async def _script(self, event: dict[str, object]) -> None:
-        await self._post("market", {"symbol": self._venue_symbol, "events": [event]})
+    async def _script(self, *events: dict[str, str]) -> None:
+        await self._post("market", {"symbol": self._venue_symbol, "events": events})
         raw = await self._get("state")
         found = next(one for one in raw["symbols"] if one["symbol"] == self._venue_symbol)
         self._prices = _Prices(*(Decimal(found[name]) for name in ("bid", "ask", "last")))
@@ -297,6 +328,9 @@ class Scenario:
         child = Child(spec)
         self._everyone.append(child)
         self.children |= dict.fromkeys(spec.parts, child)
+        # Importing on a busy machine is not what is measured here.
+        with suppress(ProcessGoneError):
+            await child.ask("is_started")
         return child
 
     async def kill(self, part: str) -> None:
@@ -367,13 +401,13 @@ class Scenario:
             await self._revive()
             return None, ["a process has died"]
         answer = {key: value for one in answers for key, value in one.items()}
-        self._facts += await self.journal.history(after=len(self._facts))
+        await self._read_journal()
         self._raise_crimes(ledger)
         if not answer.get("state"):
             return None, [f"not loaded: {answer.get('symbol')}"]
         snapshot = codec.decode(answer["state"], SymbolState)
         witnesses = Witnesses(
-            snapshot=snapshot, replayed=self.replayed(), facts=tuple(self._facts), ledger=ledger
+            snapshot=snapshot, replayed=self.replayed, facts=tuple(self._facts), ledger=ledger
         )
         problems = [] if answer["is_ready"] else [f"not ready: {answer['symbol']}"]
         problems += differences(self.deployment, witnesses)
@@ -406,9 +440,15 @@ class Scenario:
     def _now(self) -> int:
         return time.time_ns() // 1_000_000
 
+    @property
     def replayed(self) -> SymbolState:
         """Return the state that the journal's facts amount to, from the first one on."""
-        return replay(SymbolState(unit=self.unit, deployment=self.deployment), self._facts)
+        return self._replayed or SymbolState(unit=self.unit, deployment=self.deployment)
+
+    async def _read_journal(self) -> None:
+        news = await self.journal.history(after=len(self._facts))
+        self._replayed = replay(self.replayed, news)
+        self._facts += news
 
     async def ledger(self) -> Ledger:
         """Return the venue's ledger."""
@@ -417,7 +457,7 @@ class Scenario:
     async def audit(self) -> None:
         """Check what can be checked at the end: derived ids, money."""
         ledger = await self.ledger()
-        found = underived(self.deployment, self._facts, self.replayed())
+        found = underived(self.deployment, self._facts, self.replayed)
         held, kept = ledger.wallet, BALANCE + earned(ledger.fills)
         if abs(held - kept) > Decimal("0.00001"):
             found.append(f"the wallet holds {held}, the fills leave {kept}")
@@ -431,6 +471,10 @@ class Scenario:
                 await child.end()
 
     # -- inside
+
+    @property
+    def _tick(self) -> Decimal:
+        return INSTRUMENTS[self.unit.symbol].tick_size
 
     @property
     def _venue_symbol(self) -> str:
@@ -530,7 +574,7 @@ async def scenario(
             layout=tuple(layout),
         )
         stack.push_async_callback(made.close)
-        await made.price(price)
+        await made.jump(price)
         if begin:
             for parts in made.layout:
                 await made.start(*parts, crash=crash)

@@ -229,7 +229,9 @@ async def _repeated(start: Callable[[], Awaitable[None]]) -> None:
         try:
             return await start()
         except Exception as error:  # noqa: BLE001 - as in actors.starting
-            log.get("opensqt.e2e").warning("start_failed", reason=f"{type(error).__name__}: {error}")
+            log.get("opensqt.e2e").warning(
+                "start_failed", reason=f"{type(error).__name__}: {error}"
+            )
             await asyncio.sleep(_RETRY_S)
 
 
