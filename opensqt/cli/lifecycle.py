@@ -1,5 +1,6 @@
 """Starting, ending and watching a deployment."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -137,7 +138,10 @@ def status(
             say(f"{_CLEAR}{text}" if watch else text)
         if not watch:
             return
-        asyncio.run(SystemClock().sleep_ms(1_000))
+        try:
+            asyncio.run(SystemClock().sleep_ms(1_000))
+        except KeyboardInterrupt:
+            return
 
 
 def logs(
@@ -162,7 +166,8 @@ def logs(
         for line in last_lines(file, lines):
             say(line if name else f"{file.stem}: {line}")
     if follow:
-        follow_files(files, lambda file, line: say(line if name else f"{file.stem}: {line}"))
+        with suppress(KeyboardInterrupt):
+            follow_files(files, lambda file, line: say(line if name else f"{file.stem}: {line}"))
 
 
 def doctor(

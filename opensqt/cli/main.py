@@ -1,5 +1,6 @@
 """The command line. Imports happen inside commands, so that `--help` is quick."""
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -58,6 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ControlError as error:
         complain(f"opensqt: {error.message}")
         return EXIT_OF_CODE[error.code]
+    except BrokenPipeError:
+        # Whoever read has seen enough; the interpreter's own flush must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.OK
     except KeyboardInterrupt:
         complain("interrupted")
         return Exit.UNEXPECTED
