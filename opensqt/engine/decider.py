@@ -21,7 +21,7 @@ from opensqt.core.orders import Purpose
 from opensqt.core.risk.limits import Limits
 from opensqt.core.risk.review import Refused, review
 from opensqt.core.risk.view import view_of
-from opensqt.core.symbol import SymbolState
+from opensqt.core.symbol import StateError, SymbolState
 from opensqt.core.unit_config import UnitConfig
 from opensqt.engine.executor import Executor
 from opensqt.engine.manager_link import ManagerLink
@@ -178,7 +178,7 @@ class Decider:
             del self._committed[workflow_id]
         if task.done():
             error = task.exception()
-            if isinstance(error, StaleEpochError | SequenceConflictError):
+            if isinstance(error, StaleEpochError | SequenceConflictError | StateError):
                 raise error
         if committed.is_set():
             # More may be wanted now. A decision that failed is tried again by the loop's timer.

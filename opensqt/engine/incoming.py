@@ -1,6 +1,6 @@
 """What reaches a unit's mailbox, and how it becomes facts in order."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -13,7 +13,7 @@ from opensqt.core.facts import (
     QuarantineLifted,
     TradeFilled,
 )
-from opensqt.core.ids import ClientOrderId
+from opensqt.core.ids import ClientOrderId, TradeId
 from opensqt.core.orders import join_report
 from opensqt.core.symbol import SymbolState, apply
 from opensqt.engine.evidence import understand
@@ -72,39 +72,48 @@ class Intake:
     async def batch(self, incoming: Sequence[Incoming], state: SymbolState) -> Batch:
         """Return the facts of ``incoming`` that change anything, in order."""
         batch = Batch()
+        booked: set[TradeId] = set()
         for item in incoming:
-            match item:
-                case Venued():
-                    batch.ack_seq = max(batch.ack_seq, item.seq)
-                    understood = await understand(
-                        item.update,
-                        state,
-                        self._journal,
-                        evidence=Evidence.STREAM,
-                        at_ms=self._clock.now_ms(),
-                    )
-                    if understood.orphan is not None:
-                        batch.orphans.append(understood.orphan)
-                    facts: Sequence[Fact] = () if understood.fact is None else (understood.fact,)
-                case Reconciled():
-                    batch.reconciled.append(item)
-                    batch.orphans.extend(item.findings.orphans)
-                    facts = item.findings.facts
-                case TradesFound():
-                    batch.orphans.extend(item.findings.orphans)
-                    facts = item.findings.facts
-                case _:
-                    facts = (item,)
-            for fact in facts:
-                if await self._is_news(fact, state):
-                    state = apply(state, fact)
-                    batch.facts.append(fact)
-                else:
+            for fact in await self._facts(item, state, batch):
+                if not await self._is_news(fact, state, booked):
                     batch.late_reports += 1
+                    continue
+                state = apply(state, fact)
+                batch.facts.append(fact)
+                if isinstance(fact, TradeFilled):
+                    booked.add(fact.trade_id)
         return batch
 
-    async def _is_news(self, fact: Fact, state: SymbolState) -> bool:
-        """Tell whether a fact would change the state; repeated reports are not journaled."""
+    async def _facts(self, item: Incoming, state: SymbolState, batch: Batch) -> Sequence[Fact]:
+        """Return what an item claims; note in ``batch`` what else it leaves to do."""
+        match item:
+            case Venued():
+                batch.ack_seq = max(batch.ack_seq, item.seq)
+                understood = await understand(
+                    item.update,
+                    state,
+                    self._journal,
+                    evidence=Evidence.STREAM,
+                    at_ms=self._clock.now_ms(),
+                )
+                if understood.orphan is not None:
+                    batch.orphans.append(understood.orphan)
+                return () if understood.fact is None else (understood.fact,)
+            case Reconciled():
+                batch.reconciled.append(item)
+                batch.orphans.extend(item.findings.orphans)
+                return item.findings.facts
+            case TradesFound():
+                batch.orphans.extend(item.findings.orphans)
+                return item.findings.facts
+            case _:
+                return (item,)
+
+    async def _is_news(self, fact: Fact, state: SymbolState, booked: Set[TradeId]) -> bool:
+        """Tell whether a fact would change the state; repeated reports are not journaled.
+
+        ``booked`` holds the trades of this batch, which the journal does not know yet.
+        """
         match fact:
             case OrderReported():
                 order = state.orders.get(fact.client_order_id)
@@ -122,6 +131,7 @@ class Intake:
                 order = state.orders.get(fact.client_order_id)
                 if order is not None:
                     return fact.trade_id not in order.trade_ids
-                return not await self._journal.has_trade(fact.trade_id)
+                is_known = fact.trade_id in booked
+                return not is_known and not await self._journal.has_trade(fact.trade_id)
             case _:
                 return True

@@ -31,7 +31,7 @@ from opensqt.core.unit_config import UnitConfig
 from opensqt.engine.decider import Decider, Identity
 from opensqt.engine.executor import Executor
 from opensqt.engine.incoming import Batch, Control, Incoming, Intake, Reconciled, Venued
-from opensqt.engine.mailbox import Mail, Mailbox
+from opensqt.engine.mailbox import FACTS_MAX, Mail, Mailbox
 from opensqt.engine.manager_link import ManagerLink
 from opensqt.engine.reconcile_job import ReconcileJob
 from opensqt.engine.reconciler import Reconciler, venue_position
@@ -40,7 +40,13 @@ from opensqt.engine.resolver import Resolver
 from opensqt.engine.stopping import StopCheck
 from opensqt.ports.clock import ClockPort
 from opensqt.ports.exchange import OrderUpdate, TradeUpdate, VenuePosition
-from opensqt.ports.journal import JournalError, JournalPort, SequenceConflictError, StaleEpochError
+from opensqt.ports.journal import (
+    DuplicateTradeError,
+    JournalError,
+    JournalPort,
+    SequenceConflictError,
+    StaleEpochError,
+)
 from opensqt.ports.link import Declare, Heartbeat, Hello, LinkPort, LinkRefusedError, Reserved
 from opensqt.ports.telemetry import LogPort
 from opensqt.ports.workflow import WorkflowPort
@@ -80,6 +86,8 @@ class SymbolEngine:
         self._log = log
         self._workflows = workflows
         self._mailbox: Mailbox[Control, Incoming] = Mailbox()
+        # Taken from the mailbox and not yet committed; a journal that fails loses none of it.
+        self._controls: list[Control] = []
         self._pending: list[Incoming] = []
         unit = identity.unit
         self._recorder = Recorder(
@@ -303,7 +311,7 @@ class SymbolEngine:
         self._log.info("unit.loaded", sequence=state.sequence, replayed=replayed)
 
     def _wake_ms(self) -> int:
-        if self._pending:
+        if self._pending or self._controls:
             return JOURNAL_RETRY_MS
         if self._resolver.open_questions or not self.is_ready:
             return BUSY_WAKE_MS
@@ -313,15 +321,19 @@ class SymbolEngine:
         return min(max(quiet_until_ms - self._clock.now_ms(), 1), WAKE_MS)
 
     async def _cycle(self, mail: Mail[Control, Incoming]) -> None:
+        self._controls.extend(mail.control)
         self._pending.extend(mail.facts)
         if mail.price is not None:
             self._recorder.observe(mail.price)
-        if mail.overflowed:
-            self._reconciling.want("mailbox overflow")
+        if mail.overflowed or len(self._pending) > FACTS_MAX:
+            self._pending.clear()
+            self._reconciling.want("more facts waited than are kept")
         try:
-            await self._take_controls(mail)
+            while self._controls:
+                await self._take_control(self._controls[0])
+                del self._controls[0]
             await self._take_facts()
-        except (StaleEpochError, SequenceConflictError):
+        except (StaleEpochError, SequenceConflictError, DuplicateTradeError):
             raise
         except JournalError as error:
             # Fail closed: nothing was written, so nothing is decided; the facts wait here.
@@ -335,19 +347,18 @@ class SymbolEngine:
             is_idle = await self._decider.decide(gate_open=gate_open)
             self._stopping.step(self._recorder.state, is_idle=is_idle)
 
-    async def _take_controls(self, mail: Mail[Control, Incoming]) -> None:
-        for control in mail.control:
-            if isinstance(control, ConfigApplied):
-                self._config = self._decider.config = codec.decode(control.text, UnitConfig)
-                self._config_version = control.version
-            if isinstance(control, DirectiveGiven):
-                self._stopping.reset()
-                if control.directive is self._recorder.state.directive:
-                    continue
-            await self._recorder.record([control])
-            # Inside the band of the former wish prices were withheld: ours may be a second old.
-            self._recorder.forget_price()
-            self._decider.disturb()
+    async def _take_control(self, control: Control) -> None:
+        if isinstance(control, ConfigApplied):
+            self._config = self._decider.config = codec.decode(control.text, UnitConfig)
+            self._config_version = control.version
+        if isinstance(control, DirectiveGiven):
+            self._stopping.reset()
+            if control.directive is self._recorder.state.directive:
+                return
+        await self._recorder.record([control])
+        # Inside the band of the former wish prices were withheld: ours may be a second old.
+        self._recorder.forget_price()
+        self._decider.disturb()
 
     async def _take_facts(self) -> None:
         if not self._pending:
@@ -362,17 +373,14 @@ class SymbolEngine:
     async def _after(self, batch: Batch) -> None:
         """Do what a committed batch leaves to do."""
         for orphan in batch.orphans:
-            reason = f"an order with our id {orphan} is not in the journal"
-            await self._recorder.record(
-                [UnitQuarantined(reason=reason, at_ms=self._clock.now_ms())]
-            )
+            await self._quarantine(f"an order with our id {orphan} is not in the journal")
         for reconciled in batch.reconciled:
             await self._compare(reconciled)
         is_quiet = all(
             not isinstance(fact, OrderReported) or fact.evidence is Evidence.STREAM
             for fact in batch.facts
         )
-        if not is_quiet or batch.reconciled:
+        if not is_quiet or batch.reconciled or batch.has_fetched:
             self._declare()
 
     def _declare(self) -> None:

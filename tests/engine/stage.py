@@ -13,7 +13,7 @@ from decimal import Decimal
 from opensqt.core.facts import Directive, DirectiveGiven, Fact
 from opensqt.core.grid.config import GridConfig
 from opensqt.core.ids import AccountName, UnitId
-from opensqt.core.orders import Order
+from opensqt.core.orders import Order, Side
 from opensqt.core.registry import KillRow
 from opensqt.core.symbol import SymbolState
 from opensqt.core.unit_config import UnitConfig
@@ -55,6 +55,7 @@ class Stage:
     log: QuietLog = field(default_factory=QuietLog)
     ends: list[LocalManagerEnd] = field(default_factory=list)
     kill: KillRow = field(default_factory=KillRow)
+    has_prices: bool = True
     venue_type: type[VenueConnection] = VenueConnection
 
     def __post_init__(self) -> None:
@@ -125,7 +126,13 @@ class Stage:
     async def _frames(self) -> None:
         while True:
             self.world.tell(frame_age(self.clock.now_ms()))
+            self._tell_price()
             await self.clock.sleep_ms(200)
+
+    def _tell_price(self) -> None:
+        update = price_update(self.world, SYMBOL, self.clock.now_ms())
+        if update is not None and self.has_prices:
+            self.world.tell(update)
 
     # -- what happens
 
@@ -138,9 +145,8 @@ class Stage:
         )
         now_ms = self.clock.now_ms()
         self.world.publish(self.model.on_quote(SYMBOL, quote, now_ms))
-        update = price_update(self.world, SYMBOL, now_ms)
-        if update is not None:
-            self.world.tell(update)
+        self.world.publish(self.model.on_trade(SYMBOL, quote.bid, quantity, Side.SELL, now_ms))
+        self._tell_price()
 
     def direct(self, directive: Directive) -> None:
         self.engine.tell(

@@ -1,11 +1,13 @@
 """What reaches the journal: news, each once; what is only late does no harm."""
 
+from dataclasses import replace
+
 from opensqt.core.orders import OrderStatus
 from opensqt.core.symbol import SymbolState
 from opensqt.engine.incoming import Intake
 from opensqt.simulation.journal import JournalDisk, MemoryJournal
-from tests.core.builders import UNIT, reported
-from tests.core.test_symbol import intent
+from tests.core.builders import UNIT, filled, reported
+from tests.core.test_symbol import intent, with_order
 from tests.engine.doubles import HandClock
 
 
@@ -29,3 +31,16 @@ async def test_an_answer_about_an_order_that_never_was_is_news() -> None:
     strange = reported(intent().client_order_id, OrderStatus.FILLED)
 
     assert (await intake.batch([strange], state)).facts == [strange]
+
+
+async def test_a_trade_of_a_forgotten_order_that_comes_twice_in_one_batch_is_booked_once() -> None:
+    order = intent()
+    journal = MemoryJournal(JournalDisk(unit=UNIT))
+    await journal.commit([order], epoch=1, expected_sequence=0)
+    state, known = with_order(SymbolState(unit=UNIT, deployment="000"), order)
+    trade = filled(known, 1, trade_id="t1")
+    intake = Intake(journal, HandClock())
+
+    batch = await intake.batch([trade, trade], replace(state, orders={}))
+
+    assert batch.facts == [trade]

@@ -1,0 +1,79 @@
+"""The loop of one unit: what it does when its journal, its link or its venue does not."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from opensqt.core.facts import CancelIntended, Directive, DirectiveGiven, Fact, OrderIntended
+from opensqt.ports.journal import JournalError, SequenceConflictError
+from opensqt.simulation.journal import CommitPoint
+from tests.engine.stage import Stage, play
+
+
+class Disk:
+    """A commit hook that fails while it is full, or once after the write."""
+
+    def __init__(self) -> None:
+        self.is_full = False
+        self.loses_reply_of: type[Fact] | None = None
+        self.attempts = 0
+
+    async def __call__(self, point: CommitPoint, facts: Sequence[Fact]) -> None:
+        if point is CommitPoint.BEFORE:
+            self.attempts += 1
+            if self.is_full:
+                raise JournalError("disk full")
+        elif self.loses_reply_of and any(isinstance(f, self.loses_reply_of) for f in facts):
+            self.loses_reply_of = None
+            raise JournalError("connection lost")
+
+
+def test_a_directive_survives_a_full_disk() -> None:
+    disk = Disk()
+
+    async def story(stage: Stage) -> None:
+        await stage.open()
+        disk.is_full = True
+        stage.direct(Directive.CANCEL)
+        await stage.sleep(3_000)
+        disk.is_full = False
+
+        await stage.until(lambda: stage.engine.is_stopped, within_ms=15_000)
+
+        assert stage.open_orders == []
+        assert len(stage.facts(DirectiveGiven)) == 1
+
+    play(story, hook=disk)
+
+
+def test_a_full_disk_is_tried_again_with_pauses() -> None:
+    disk = Disk()
+
+    async def story(stage: Stage) -> None:
+        await stage.open()
+        disk.is_full = True
+        stage.quote("1003")  # wants other levels than those that are open
+        before = disk.attempts
+        await stage.sleep(10_000)
+
+        # One for each price and each second, and a few of the audit.
+        assert disk.attempts - before <= 80
+        disk.is_full = False
+        sent = len(stage.facts(OrderIntended))
+        await stage.until(lambda: len(stage.facts(OrderIntended)) > sent, within_ms=5_000)
+
+    play(story, hook=disk)
+
+
+@pytest.mark.parametrize("lost", [OrderIntended, CancelIntended])
+def test_a_decision_whose_commit_is_in_doubt_ends_the_incarnation(lost: type[Fact]) -> None:
+    disk = Disk()
+
+    async def story(stage: Stage) -> None:
+        await stage.open()
+        disk.loses_reply_of = lost
+        stage.quote("1010")
+        with pytest.raises(SequenceConflictError):
+            await stage.until(lambda: False, within_ms=10_000)
+
+    play(story, hook=disk)
