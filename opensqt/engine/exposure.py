@@ -5,13 +5,20 @@ orders and fills that pass. It errs on one side only: what is not known to have 
 reserved in full.
 """
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from opensqt.core.facts import PriceTicked
 from opensqt.core.ids import ClientOrderId, TradeId
 from opensqt.core.instrument import Instrument
 from opensqt.core.risk.view import Reservation, RiskView
-from opensqt.ports.exchange import PlaceRequest, VenueOrder, VenueTrade
+from opensqt.ports.exchange import (
+    OrderUpdate,
+    PlaceRequest,
+    TradeUpdate,
+    VenueOrder,
+    VenueTrade,
+)
 from opensqt.ports.link import Declare, Hello
 
 
@@ -24,8 +31,15 @@ class UnitExposure:
         self._reserved: dict[ClientOrderId, Reservation] = {}
         self._counted: dict[ClientOrderId, set[TradeId]] = {}
 
-    def declare(self, declaration: Hello | Declare) -> None:
-        """Replace everything by what the journal knows, keeping orders being sent right now."""
+    def declare(
+        self, declaration: Hello | Declare, *, unseen: Sequence[OrderUpdate | TradeUpdate] = ()
+    ) -> None:
+        """Replace everything by what the journal knows, and add what it did not know yet.
+
+        ``unseen`` are the reports that were sent to the manager and not acknowledged, oldest first.
+        Without them a fill that crosses a declaration on its way would be forgotten here, and the
+        order that closes it refused.
+        """
         self._position = declaration.position
         declared = {
             one.client_order_id: Reservation(
@@ -37,6 +51,13 @@ class UnitExposure:
         }
         self._reserved = declared
         self._counted = {key: self._counted.get(key, set()) for key in declared}
+        for update in unseen:
+            if isinstance(update, OrderUpdate):
+                self.on_order(update.order)
+            else:
+                trade = update.trade
+                self._counted.get(trade.client_order_id, set()).discard(trade.trade_id)
+                self.on_trade(trade)
 
     def reserve(self, request: PlaceRequest) -> None:
         """Count an order that is about to be written."""
