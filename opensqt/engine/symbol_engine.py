@@ -30,7 +30,15 @@ from opensqt.core.symbol import SymbolState
 from opensqt.core.unit_config import UnitConfig
 from opensqt.engine.decider import Decider, Identity
 from opensqt.engine.executor import Executor
-from opensqt.engine.incoming import Batch, Control, Incoming, Intake, Reconciled, Venued
+from opensqt.engine.incoming import (
+    Batch,
+    Control,
+    Incoming,
+    Intake,
+    Reconciled,
+    TradesFound,
+    Venued,
+)
 from opensqt.engine.mailbox import FACTS_MAX, Mail, Mailbox
 from opensqt.engine.manager_link import ManagerLink
 from opensqt.engine.reconcile_job import ReconcileJob
@@ -365,10 +373,14 @@ class SymbolEngine:
             return
         batch = await self._intake.batch(self._pending, self._recorder.state)
         await self._recorder.record(batch.facts)
+        has_fetched = any(isinstance(item, TradesFound) for item in self._pending)
         self._pending.clear()
         if batch.ack_seq:
             self._link.acknowledge(batch.ack_seq)
         await self._after(batch)
+        if has_fetched:
+            # The exchange process counts the trades of the stream only.
+            self._declare()
 
     async def _after(self, batch: Batch) -> None:
         """Do what a committed batch leaves to do."""
@@ -380,7 +392,7 @@ class SymbolEngine:
             not isinstance(fact, OrderReported) or fact.evidence is Evidence.STREAM
             for fact in batch.facts
         )
-        if not is_quiet or batch.reconciled or batch.has_fetched:
+        if not is_quiet or batch.reconciled:
             self._declare()
 
     def _declare(self) -> None:
