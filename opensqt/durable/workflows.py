@@ -11,6 +11,7 @@ pickle, which would make write access to the database a way to run code.
 """
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -64,6 +65,11 @@ class JsonSerializer(Serializer):
     def name(self) -> str:
         """Return the name stored beside each value."""
         return "opensqt_json"
+
+
+def application_name(host: str) -> str:
+    """Return the name of a host's application: lower-case letters, digits and dashes only."""
+    return f"opensqt-{hashlib.blake2b(host.encode(), digest_size=8).hexdigest()}"
 
 
 def _exception_text(value: object) -> object:
@@ -126,7 +132,7 @@ class DbosWorkflows:
     def _launch(self) -> None:
         self._engine = _engine(self._store)
         config: DBOSConfig = {
-            "name": f"opensqt-{self._store.host}",
+            "name": application_name(self._store.host),
             "executor_id": self._store.host,
             "application_version": f"{WORKFLOW_ABI}-{self._store.host}",
             "system_database_engine": self._engine,

@@ -124,7 +124,13 @@ def positions(ends: tuple[UnitEnd, ...]) -> list[dict[str, object]]:
         {
             "account": end.unit.account,
             "symbol": end.unit.symbol,
-            "quantity": None if end.snapshot is None else end.snapshot.get("position"),
+            "quantity": _position_text(end.snapshot),
         }
         for end in ends
     ]
+
+
+def _position_text(snapshot: Mapping[str, object] | None) -> str:
+    """Return the position for people; a unit that never loaded has none it knows of."""
+    known = None if snapshot is None else snapshot.get("position")
+    return "unknown" if known is None else str(known)

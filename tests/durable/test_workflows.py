@@ -18,11 +18,12 @@ from opensqt.engine.workflow import DirectWorkflows
 from opensqt.ports.workflow import WorkflowHandler, WorkflowPort
 
 KINDS = ("direct", "dbos")
+HOST = "paper-BTCUSDT-perp-grid"
 
 
 @asynccontextmanager
 async def opened(
-    kind: str, folder: Path, handler: WorkflowHandler, *, host: str = "sym-btc", keep: int = 100
+    kind: str, folder: Path, handler: WorkflowHandler, *, host: str = HOST, keep: int = 100
 ) -> AsyncIterator[WorkflowPort]:
     store = WorkflowStore(host=host, location=str(folder), keep_finished=keep)
     port: WorkflowPort = DirectWorkflows() if kind == "direct" else DbosWorkflows(store)
@@ -144,9 +145,9 @@ def killed_in_the_middle(folder: Path, host: str) -> None:
 
 @pytest.mark.crash
 async def test_a_run_cut_off_by_a_kill_is_run_again_by_its_own_host_only(tmp_path: Path) -> None:
-    await asyncio.to_thread(killed_in_the_middle, tmp_path, "sym-btc")
+    await asyncio.to_thread(killed_in_the_middle, tmp_path, HOST)
     others: list[str] = []
-    async with opened("dbos", tmp_path, counting(others), host="sym-eth"):
+    async with opened("dbos", tmp_path, counting(others), host="paper-ETHUSDT-perp-grid"):
         await asyncio.sleep(3)
     own: list[str] = []
     loops = []
