@@ -125,7 +125,7 @@ class Hub:
                     now_ms = self._clock.now_ms()
                     for event in batch:
                         self._on_event(event, now_ms)
-            except VenueUnavailableError as error:
+            except (VenueUnavailableError, UnknownSymbolError) as error:
                 self._log.warning("hub.stream_lost", reason=str(error))
             self._set_live(StreamKind.PUBLIC, is_live=False)
             self._set_live(StreamKind.PRIVATE, is_live=False)
@@ -182,14 +182,25 @@ class Hub:
 
     def _on_stream(self, event: StreamState) -> None:
         self._log.info("hub.stream", kind=event.kind, phase=event.phase, reason=event.reason)
-        self._set_live(event.kind, is_live=event.phase is StreamPhase.LIVE)
+        if event.phase is not StreamPhase.GAP:
+            self._set_live(event.kind, is_live=event.phase is StreamPhase.LIVE)
+        elif event.kind is StreamKind.PRIVATE and self._live[event.kind]:
+            # Something was missed, but the stream goes on; no LIVE follows.
+            self._gap(event.reason)
 
     def _set_live(self, kind: StreamKind, *, is_live: bool) -> None:
         was_live, self._live[kind] = self._live[kind], is_live
-        if is_live and not was_live and kind is StreamKind.PRIVATE:
-            # Only now: a comparison made while the stream is down would miss what follows it.
-            for session in self._sessions.values():
-                session.gap("the private stream was interrupted")
+        match kind:
+            case StreamKind.PRIVATE if is_live and not was_live:
+                # Only now: a comparison made while the stream is down would miss what follows it.
+                self._gap("the private stream was interrupted")
+            case StreamKind.PUBLIC if not is_live:
+                # The frames after an outage say nothing about a symbol that is not among them.
+                self._prices.clear()
+
+    def _gap(self, reason: str) -> None:
+        for session in self._sessions.values():
+            session.gap(reason)
 
     async def _beat(self) -> None:
         while True:
@@ -248,7 +259,8 @@ class Hub:
         session = self._session_of(hello.unit)
         older, session.epoch = session.transport, hello.epoch
         if older is not None and older is not transport:
-            await older.close(message="a newer connection of the unit has taken over")
+            # Not awaited: another connection of the unit may come while this one ends.
+            self._spawn(older.close(message="a newer connection of the unit has taken over"))
         self._capital[hello.unit] = hello
         self._session_count += 1
         session.attach(
@@ -292,7 +304,7 @@ class Hub:
     async def _watch(self) -> None:
         try:
             await self._venue.watch(frozenset(self._routes))
-        except VenueUnavailableError as error:
+        except (VenueUnavailableError, UnknownSymbolError) as error:
             # The pump asks again as soon as the venue answers.
             self._log.debug("hub.watch_failed", reason=str(error))
 

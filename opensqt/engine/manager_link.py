@@ -6,7 +6,7 @@ again. Facts arrive in sequence; anything else is reported as a gap, and the own
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -57,6 +57,11 @@ from opensqt.ports.telemetry import LogPort
 BACKOFF_MS: Final = (100, 100, 500)
 # A reply that takes longer than request expiry plus the venue's own wait will be looked up anyway.
 REPLY_TIMEOUT_MS: Final = 10_000
+# Heartbeats come each second: so long without any message and nobody is there, whatever the socket
+# says. Above the pauses of a busy machine.
+SILENCE_MS_MAX: Final = 10_000
+CLOCK_SKEW: Final = "ErrClockSkew"
+"""A refusal that may be wrong: a Hello that waited looks like a clock that is behind."""
 QUERY_TIMEOUT_MS: Final = 10_000
 
 
@@ -112,6 +117,8 @@ class ManagerLink:
         self._next_request = 1
         self._attached = False
         self.account_epoch = 0
+        self.problem = ""
+        """Why the newest connection ended or could not be made."""
 
     @property
     def is_attached(self) -> bool:
@@ -130,11 +137,12 @@ class ManagerLink:
             try:
                 await self._serve_once()
                 attempt = 0
-            except LinkRefusedError as error:
-                self._drop(str(error))
-                self._owner.on_refused(error)
-                return
             except LinkClosedError as error:
+                if isinstance(error, LinkRefusedError) and error.code != CLOCK_SKEW:
+                    self._drop(str(error))
+                    self._owner.on_refused(error)
+                    return
+                self.problem = str(error)
                 was_attached = self._attached
                 self._drop(str(error))
                 attempt = 0 if was_attached else attempt + 1
@@ -146,11 +154,19 @@ class ManagerLink:
         self._transport.send(hello)
         try:
             while True:
-                for message in await self._transport.receive():
+                for message in await self._heard(self._transport):
                     self._handle(message)
         finally:
             transport, self._transport = self._transport, None
             await transport.close()
+
+    async def _heard(self, transport: ManagerTransport) -> Sequence[Downward]:
+        try:
+            async with asyncio.timeout(SILENCE_MS_MAX / 1_000):
+                return await transport.receive()
+        except TimeoutError:
+            message = f"nothing was heard for {SILENCE_MS_MAX} ms"
+            raise LinkClosedError(message) from None
 
     def _handle(self, message: Downward) -> None:
         match message:

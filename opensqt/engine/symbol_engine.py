@@ -189,9 +189,9 @@ class SymbolEngine:
         if state.quarantine:
             return f"quarantined: {state.quarantine}"
         if not self.is_ready:
-            return self._reconciling.problem or (
-                "link" if not self._link.is_attached else "reconciling"
-            )
+            if not self._link.is_attached:
+                return f"link: {self._link.problem}"
+            return self._reconciling.problem or "reconciling"
         if self._heartbeat is not None and not self._heartbeat.gate_open:
             return f"gate: {self._heartbeat.gate_reason}"
         return self._decider.idle_reason
@@ -271,8 +271,11 @@ class SymbolEngine:
         await self._open()
         await self._workflows.start()
         link = asyncio.get_running_loop().create_task(self._link.run())
+        link.add_done_callback(lambda _: self._mailbox.wake())
         try:
             while self._refusal is None:
+                if link.done():
+                    link.result()  # raises what no part of the link expects
                 mail = await self._mailbox.take(timeout_ms=self._wake_ms())
                 await self._cycle(mail)
             raise StaleProcessError(str(self._refusal))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from opensqt.core.facts import CancelIntended, Directive, DirectiveGiven, Fact, OrderIntended
+from opensqt.engine.local_link import LocalManagerEnd
 from opensqt.ports.journal import JournalError, SequenceConflictError
 from opensqt.simulation.journal import CommitPoint
 from tests.engine.stage import Stage, play
@@ -77,3 +78,18 @@ def test_a_decision_whose_commit_is_in_doubt_ends_the_incarnation(lost: type[Fac
             await stage.until(lambda: False, within_ms=10_000)
 
     play(story, hook=disk)
+
+
+def test_a_link_that_fails_in_an_unknown_way_ends_the_incarnation() -> None:
+    async def story(stage: Stage) -> None:
+        await stage.open()
+
+        async def broken() -> LocalManagerEnd:
+            raise ValueError("never seen before")
+
+        stage.connect = broken  # type: ignore[method-assign]
+        await stage.cut_link()
+        with pytest.raises(ValueError, match="never seen"):
+            await stage.until(lambda: False)
+
+    play(story)
