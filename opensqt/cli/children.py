@@ -30,6 +30,7 @@ READY_PREFIX: Final = "ready: "
 _RAY_READY: Final = "Ray runtime started."
 _MEBIBYTE: Final = 1024 * 1024
 _PORTS: Final = "ports.json"
+_DASHBOARD_S: Final = 300
 _PORT_MAX: Final = 65_535
 
 
@@ -277,6 +278,8 @@ def _ray(layout: Layout, shared: dict[str, str]) -> ChildSpec:
     own.pop("RAY_ADDRESS")
     # The entrypoint of a submitted job says `python` and means the one that runs us.
     own["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    # A machine that is very busy takes longer than the minute Ray allows.
+    own["RAY_DASHBOARD_STARTUP_TIMEOUT_S"] = str(_DASHBOARD_S)
     own["DASHBOARD_METRIC_PORT"] = str(ports.dashboard_metrics)
     own["AUTOSCALER_METRIC_PORT"] = str(ports.autoscaler_metrics)
     return ChildSpec(
