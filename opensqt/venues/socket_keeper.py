@@ -148,8 +148,7 @@ class SocketKeeper:
             elif kind is aiohttp.WSMsgType.PING:
                 await socket.pong(message.data)
             elif kind is aiohttp.WSMsgType.PONG:
-                if self._config.pings:
-                    self._alive_ms = self._clock.monotonic_ms()
+                self._alive_ms = self._clock.monotonic_ms()
             else:
                 return self._close_reason or f"closed by the venue: {socket.close_code}"
 

@@ -67,9 +67,13 @@ async def test_facts_come_first_then_prices_then_the_age() -> None:
     queue.put_age(age(2))
     queue.put(state(2))
 
-    batch = await anext(aiter(queue.batches()))
+    stream = aiter(queue.batches())
+    batch = await anext(stream)
+    queue.put(state(3))
+    later = await anext(stream)
 
     assert batch == (state(1), state(2), price(7), age(2))
+    assert later == (state(3),)
 
 
 @pytest.mark.property

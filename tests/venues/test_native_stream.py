@@ -89,11 +89,17 @@ def test_a_seeded_last_price_serves_until_the_first_trade() -> None:
     world.read(quote("10", "11"))
     (seeded,) = world.board.take()
     world.read(trade("10.5"))
+    (traded,) = world.board.take()
     world.board.seed_last(BTC, Decimal(8))
     world.board.seed_last(ETH, Decimal(8))
-    (traded,) = world.board.take()
+    world.read(quote("11", "12"))
+    (later,) = world.board.take()
 
-    assert (seeded.last, traded.last) == (Decimal(9), Decimal("10.5"))
+    assert (seeded.last, traded.last, later.last) == (
+        Decimal(9),
+        Decimal("10.5"),
+        Decimal("10.5"),
+    )
 
 
 def test_only_the_newest_frame_of_a_stream_counts() -> None:
@@ -122,12 +128,13 @@ def test_the_consumer_is_woken_once_per_stream_not_once_per_frame() -> None:
 
 def test_a_price_is_stamped_when_its_frame_is_read() -> None:
     world = bench()
+    began = world.clock.now_ms()
     world.read(quote("10", "11"), trade("10"))
     before = world.clock.now_ms()
     world.clock.began_ns -= 1_000_000_000
     (price,) = world.board.take()
 
-    assert price.read_ms <= before < world.clock.now_ms() - 4_000
+    assert began <= price.read_ms <= before < world.clock.now_ms() - 4_000
 
 
 @pytest.mark.parametrize("kind", ["NA", "INSURANCE_FUND", "ADL"])
@@ -337,9 +344,10 @@ async def test_a_silent_socket_is_left_for_a_new_one() -> None:
 
 async def test_a_socket_with_frames_is_not_silent() -> None:
     async with connected() as world:
-        for _ in range(8):
-            await world.server.peers[0].send(quote("10", "11"))
-            await asyncio.sleep(0.2)  # a second of its clock
+        # Eight seconds of its clock, with so many frames that five without one would be silence.
+        for _ in range(80):
+            await world.server.peers[0].send(*[quote("10", "11")] * 5)
+            await asyncio.sleep(0.02)
 
     assert world.stream.phases() == [LIVE]
 
