@@ -5,8 +5,10 @@ orders and fills that pass. It errs on one side only: what is not known to have 
 reserved in full.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Final
 
 from opensqt.core.facts import PriceTicked
 from opensqt.core.ids import ClientOrderId, TradeId
@@ -21,6 +23,22 @@ from opensqt.ports.exchange import (
 )
 from opensqt.ports.link import Declare, Hello
 
+# Orders that ended here not long ago: their late fills are still counted.
+_ENDED_KEPT: Final = 256
+
+
+@dataclass(slots=True)
+class _Held:
+    """One order that may still move the position."""
+
+    sign: int
+    price: Decimal
+    left: Decimal
+    """Base units that may still trade, positive."""
+    is_live: bool = True
+    counted: dict[TradeId, Decimal] = field(default_factory=dict)
+    """Trades that have moved from here to the position."""
+
 
 class UnitExposure:
     """Position and reservations of one unit."""
@@ -28,8 +46,9 @@ class UnitExposure:
     def __init__(self) -> None:
         """Start flat; nothing may be opened before the unit has declared itself."""
         self._position = Decimal(0)
-        self._reserved: dict[ClientOrderId, Reservation] = {}
-        self._counted: dict[ClientOrderId, set[TradeId]] = {}
+        self._held: dict[ClientOrderId, _Held] = {}
+        self._ended: dict[ClientOrderId, _Held] = {}
+        self._loose: dict[TradeId, VenueTrade] = {}
 
     def declare(
         self, declaration: Hello | Declare, *, unseen: Sequence[OrderUpdate | TradeUpdate] = ()
@@ -41,68 +60,93 @@ class UnitExposure:
         order that closes it refused.
         """
         self._position = declaration.position
-        declared = {
-            one.client_order_id: Reservation(
-                client_order_id=one.client_order_id,
-                signed_quantity=one.signed_quantity,
+        before, self._held = self._held, {}
+        for one in declaration.reserved:
+            known = before.pop(one.client_order_id, None)
+            self._held[one.client_order_id] = _Held(
+                sign=1 if one.signed_quantity > 0 else -1,
                 price=one.price,
+                left=abs(one.signed_quantity),
+                counted={} if known is None else known.counted,
             )
-            for one in declaration.reserved
-        }
-        self._reserved = declared
-        self._counted = {key: self._counted.get(key, set()) for key in declared}
+        for client_order_id, held in before.items():
+            self._end(client_order_id, held)
+        self._loose.clear()
         for update in unseen:
             if isinstance(update, OrderUpdate):
                 self.on_order(update.order)
             else:
-                trade = update.trade
-                self._counted.get(trade.client_order_id, set()).discard(trade.trade_id)
-                self.on_trade(trade)
+                self._recount(update.trade)
+
+    def _recount(self, trade: VenueTrade) -> None:
+        held = self._held.get(trade.client_order_id) or self._ended.get(trade.client_order_id)
+        if held is not None:
+            held.counted.pop(trade.trade_id, None)
+        self.on_trade(trade)
 
     def reserve(self, request: PlaceRequest) -> None:
         """Count an order that is about to be written."""
-        self._reserved[request.client_order_id] = Reservation(
-            client_order_id=request.client_order_id,
-            signed_quantity=request.quantity * request.side.sign,
-            price=request.price,
+        self._held[request.client_order_id] = _Held(
+            sign=request.side.sign, price=request.price, left=request.quantity
         )
 
     def release(self, client_order_id: ClientOrderId) -> None:
         """Forget an order that is for sure no order."""
-        self._reserved.pop(client_order_id, None)
-        self._counted.pop(client_order_id, None)
+        self._held.pop(client_order_id, None)
 
     def on_trade(self, trade: VenueTrade) -> None:
-        """Move executed quantity from the reservation to the position, each trade once."""
-        held = self._reserved.get(trade.client_order_id)
-        counted = self._counted.setdefault(trade.client_order_id, set())
-        if held is None or trade.trade_id in counted:
+        """Move executed quantity from the reservation to the position, each trade once.
+
+        A fill after the end of its order waits as a reservation: the manager may have declared it
+        as part of the position already, and says so again soon.
+        """
+        held = self._held.get(trade.client_order_id)
+        if held is None:
+            ended = self._ended.get(trade.client_order_id)
+            if ended is not None and trade.trade_id not in ended.counted:
+                self._loose[trade.trade_id] = trade
             return
-        counted.add(trade.trade_id)
-        signed = trade.quantity * trade.side.sign
-        self._position += signed
-        left = held.signed_quantity - signed
-        if left * held.signed_quantity <= 0:
-            self.release(trade.client_order_id)
-        else:
-            self._reserved[trade.client_order_id] = Reservation(
-                client_order_id=held.client_order_id, signed_quantity=left, price=held.price
-            )
+        if trade.trade_id in held.counted:
+            return
+        held.counted[trade.trade_id] = trade.quantity
+        self._position += trade.quantity * trade.side.sign
+        held.left -= trade.quantity
+        if held.left <= 0:
+            self._end(trade.client_order_id, self._held.pop(trade.client_order_id))
 
     def on_order(self, order: VenueOrder) -> None:
-        """Shrink the reservation of an order that has ended to what was executed but not seen."""
-        held = self._reserved.get(order.client_order_id)
+        """Shrink the reservation of an order that has ended to what was executed but not seen.
+
+        Reports come late and twice, so this depends on the totals only, never on what was shrunk.
+        """
+        held = self._held.get(order.client_order_id)
         if held is None or not order.status.is_terminal:
             return
-        unfilled = (order.quantity - order.cumulative_quantity) * order.side.sign
-        left = held.signed_quantity - unfilled
-        if left * held.signed_quantity <= 0:
-            self.release(order.client_order_id)
-        else:
-            self._reserved[order.client_order_id] = Reservation(
-                client_order_id=held.client_order_id,
-                signed_quantity=left,
+        unseen = order.cumulative_quantity - sum(held.counted.values())
+        held.left = min(held.left, unseen)
+        held.is_live = False
+        if held.left <= 0:
+            self._end(order.client_order_id, self._held.pop(order.client_order_id))
+
+    def _end(self, client_order_id: ClientOrderId, held: _Held) -> None:
+        self._ended[client_order_id] = held
+        if len(self._ended) > _ENDED_KEPT:
+            del self._ended[next(iter(self._ended))]
+
+    @property
+    def _reservations(self) -> Iterator[Reservation]:
+        for client_order_id, held in self._held.items():
+            yield Reservation(
+                client_order_id=client_order_id,
+                signed_quantity=held.left * held.sign,
                 price=held.price,
+                is_live=held.is_live,
+            )
+        for trade in self._loose.values():
+            yield Reservation(
+                client_order_id=trade.client_order_id,
+                signed_quantity=trade.quantity * trade.side.sign,
+                price=trade.price,
                 is_live=False,
             )
 
@@ -119,7 +163,7 @@ class UnitExposure:
         """
         return RiskView(
             position=self._position,
-            reserved=tuple(one for key, one in self._reserved.items() if key != asking),
+            reserved=tuple(one for one in self._reservations if one.client_order_id != asking),
             instrument=instrument,
             price=price,
         )

@@ -57,6 +57,8 @@ class Batch:
     facts: list[Fact] = field(default_factory=list)
     orphans: list[ClientOrderId] = field(default_factory=list)
     reconciled: list[Reconciled] = field(default_factory=list)
+    has_trades: bool = False
+    """Whether trades were reported, known ones included."""
     ack_seq: int = 0
     late_reports: int = 0
 
@@ -75,6 +77,7 @@ class Intake:
         booked: set[TradeId] = set()
         for item in incoming:
             for fact in await self._facts(item, state, batch):
+                batch.has_trades |= isinstance(fact, TradeFilled)
                 if not await self._is_news(fact, state, booked):
                     batch.late_reports += 1
                     continue
@@ -89,6 +92,7 @@ class Intake:
         match item:
             case Venued():
                 batch.ack_seq = max(batch.ack_seq, item.seq)
+                batch.has_trades |= isinstance(item.update, TradeUpdate)
                 understood = await understand(
                     item.update,
                     state,

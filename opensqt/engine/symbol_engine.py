@@ -30,15 +30,7 @@ from opensqt.core.symbol import SymbolState
 from opensqt.core.unit_config import UnitConfig
 from opensqt.engine.decider import Decider, Identity
 from opensqt.engine.executor import Executor
-from opensqt.engine.incoming import (
-    Batch,
-    Control,
-    Incoming,
-    Intake,
-    Reconciled,
-    TradesFound,
-    Venued,
-)
+from opensqt.engine.incoming import Batch, Control, Incoming, Intake, Reconciled, Venued
 from opensqt.engine.mailbox import FACTS_MAX, Mail, Mailbox
 from opensqt.engine.manager_link import ManagerLink
 from opensqt.engine.reconcile_job import ReconcileJob
@@ -376,14 +368,10 @@ class SymbolEngine:
             return
         batch = await self._intake.batch(self._pending, self._recorder.state)
         await self._recorder.record(batch.facts)
-        has_fetched = any(isinstance(item, TradesFound) for item in self._pending)
         self._pending.clear()
         if batch.ack_seq:
             self._link.acknowledge(batch.ack_seq)
         await self._after(batch)
-        if has_fetched:
-            # The exchange process counts the trades of the stream only.
-            self._declare()
 
     async def _after(self, batch: Batch) -> None:
         """Do what a committed batch leaves to do."""
@@ -391,11 +379,8 @@ class SymbolEngine:
             await self._quarantine(f"an order with our id {orphan} is not in the journal")
         for reconciled in batch.reconciled:
             await self._compare(reconciled)
-        is_quiet = all(
-            not isinstance(fact, OrderReported) or fact.evidence is Evidence.STREAM
-            for fact in batch.facts
-        )
-        if not is_quiet or batch.reconciled:
+        # A trade that was looked up, or came after the end of its order, is news to the gate.
+        if batch.has_trades or batch.reconciled or any(map(_is_unheard, batch.facts)):
             self._declare()
 
     def _declare(self) -> None:
@@ -456,6 +441,11 @@ class SymbolEngine:
 
     def _fetch_trades(self) -> None:
         self._reconciling.fetch_trades()
+
+
+def _is_unheard(fact: Fact) -> bool:
+    """Tell whether the exchange side may not know what a fact says."""
+    return isinstance(fact, OrderReported) and fact.evidence is not Evidence.STREAM
 
 
 def _reserved(state: SymbolState) -> tuple[Reserved, ...]:

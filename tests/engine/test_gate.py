@@ -269,6 +269,49 @@ def test_reports_in_any_order_leave_the_executed_quantity_and_nothing_else(
     assert view.reserved == ()
 
 
+END = order_of(request_of(), OrderStatus.CANCELED, cumulative="0.5")
+
+
+def worst(exposure: UnitExposure) -> Decimal:
+    return exposure.view(ClientOrderId(""), instrument=None, price=None).worst_quantity(Side.BUY)
+
+
+@given(st.lists(st.sampled_from(["t1", "t2", "end"])))
+def test_lost_late_and_repeated_reports_never_make_the_exposure_too_small(
+    order: list[str],
+) -> None:
+    exposure = UnitExposure()
+    exposure.reserve(request_of(quantity="1"))
+    for what in order:
+        if what == "end":
+            exposure.on_order(END)
+        else:
+            exposure.on_trade(trade(int(what[1:]), {"t1": "0.2", "t2": "0.3"}[what]))
+
+        assert worst(exposure) >= Decimal("0.5")
+
+
+def test_a_fill_after_the_end_of_its_order_counts_until_the_manager_declares_it() -> None:
+    exposure = UnitExposure()
+    exposure.reserve(request_of(quantity="1"))
+    exposure.on_order(order_of(request_of(), OrderStatus.CANCELED))
+    assert worst(exposure) == 0
+
+    exposure.on_trade(trade(1, "0.2"))
+    exposure.on_trade(trade(1, "0.2"))
+    assert worst(exposure) == Decimal("0.2")
+
+    exposure.declare(Declare(position=Decimal("0.2"), reserved=()))
+    assert worst(exposure) == Decimal("0.2")
+
+
+def test_a_trade_of_somebody_else_counts_nothing() -> None:
+    exposure = UnitExposure()
+    exposure.on_trade(trade(1, "0.2"))
+
+    assert worst(exposure) == 0
+
+
 def test_a_declaration_replaces_what_the_gate_believed() -> None:
     exposure = UnitExposure()
     exposure.reserve(request_of(1))
