@@ -202,9 +202,8 @@ class PublicReader(SocketReader):
         self._changing = asyncio.Lock()
 
     @property
-    def is_open(self) -> bool:
-        """Tell whether the socket is connected."""
-        return self._socket is not None
+    def expects_frames(self) -> bool:
+        return bool(self._subscribed)
 
     async def url(self) -> str:
         return self._url

@@ -36,6 +36,10 @@ class SocketReader(Protocol):
     def closed(self, reason: str) -> None:
         """End: the connection, or the attempt to make one, is over."""
 
+    @property
+    def expects_frames(self) -> bool:
+        """Tell whether silence means anything: nothing comes of what was not subscribed."""
+
 
 class OpenSocket(Protocol):
     """What a reader may do with its connection."""
@@ -157,7 +161,7 @@ class SocketKeeper:
         while not self._close_reason:
             await self._clock.sleep_ms(_TICK_MS)
             now = self._clock.monotonic_ms()
-            if self._frames != seen:
+            if self._frames != seen or not self._reader.expects_frames:
                 seen, self._alive_ms = self._frames, now
             if now - self._alive_ms > self._silence_ms(now):
                 self.restart(f"silent for {now - self._alive_ms} ms")

@@ -65,6 +65,10 @@ class UserReader(SocketReader):
         self.newest_read_ms = UnixMs(0)
         """When the newest frame was read, or the connection made; 0 before the first."""
 
+    @property
+    def expects_frames(self) -> bool:
+        return True  # of answered pings at least
+
     def on_expiry(self, restart: Callable[[str], None]) -> None:
         """Set what ends the connection when its key has expired."""
         self._restart = restart

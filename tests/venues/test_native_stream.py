@@ -352,6 +352,15 @@ async def test_a_socket_with_frames_is_not_silent() -> None:
     assert world.stream.phases() == [LIVE]
 
 
+async def test_a_socket_without_a_subscription_may_be_silent() -> None:
+    async with connected() as world:
+        world.board.watch(frozenset())
+        await world.reader.watch_changed()
+        await asyncio.sleep(1.5)  # seven and a half seconds of its clock
+
+    assert world.stream.phases() == [LIVE]
+
+
 async def test_a_complaint_of_the_venue_is_logged() -> None:
     async with connected() as world:
         await world.server.peers[0].send('{"error":{"code":2,"msg":"Invalid request"},"id":1}')
