@@ -12,7 +12,8 @@ from typing import Final
 
 from opensqt.core.ids import UnixMs
 from opensqt.core.money import ZERO
-from opensqt.core.orders import Order
+from opensqt.core.orders import Order, Side
+from opensqt.core.position import PositionBook
 from opensqt.core.symbol import SymbolState
 
 LOOKUP_FIRST_MS: Final = 250
@@ -73,19 +74,27 @@ class PositionVerdict(StrEnum):
     DIFFERENT = "different"
 
 
-def compare_position(state: SymbolState, venue_quantity: Decimal) -> PositionVerdict:
-    """Compare the book with the venue's position, both signed base units."""
-    difference = venue_quantity - state.position.quantity
+def compare_position(
+    state: SymbolState, venue_quantity: Decimal, *, asked: PositionBook | None = None
+) -> PositionVerdict:
+    """Compare the book with the venue's position, both signed base units.
+
+    ``asked`` is the book when the venue was asked: what was booked since may or may not be part of
+    the answer.
+    """
+    book = state.position
+    difference = venue_quantity - book.quantity
     if difference == ZERO:
         return PositionVerdict.EQUAL
-    explainable = sum(
-        (
-            order.reserved_quantity
-            for order in state.unsettled_orders
-            if order.side.sign * difference > ZERO
-        ),
-        ZERO,
-    )
-    if abs(difference) <= explainable:
+    asked = asked or book
+    ahead = _reserved(state, Side.BUY) + book.sold_quantity - asked.sold_quantity
+    behind = _reserved(state, Side.SELL) + book.bought_quantity - asked.bought_quantity
+    if -behind <= difference <= ahead:
         return PositionVerdict.PENDING
     return PositionVerdict.DIFFERENT
+
+
+def _reserved(state: SymbolState, side: Side) -> Decimal:
+    """Return what unsettled orders of ``side`` may have traded without our knowing."""
+    orders = (order for order in state.unsettled_orders if order.side is side)
+    return sum((order.reserved_quantity for order in orders), ZERO)

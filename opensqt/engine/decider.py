@@ -14,7 +14,7 @@ from typing import Final
 from opensqt.core import codec
 from opensqt.core.facts import CancelIntended, Fact, InventoryMoved, OrderIntended
 from opensqt.core.grid.band import quiet_band
-from opensqt.core.grid.planner import Plan, anchor_facts, plan
+from opensqt.core.grid.planner import Plan, anchor_facts, plan, stop_cancels
 from opensqt.core.ids import UnitId, UnixMs
 from opensqt.core.intents import CancelOrder, Intent, MoveInventory, PlaceOrder
 from opensqt.core.orders import Purpose
@@ -74,6 +74,8 @@ class Decider:
         self._log = log
         self._wake = wake
         self._band: Band | None = None
+        # The band promises for one state only; a fact may have come in while it was computed.
+        self._band_sequence = 0
         self._committed: dict[str, asyncio.Event] = {}
         self._decisions: set[asyncio.Task[str]] = set()
         self._last_plan: Plan | None = None
@@ -120,6 +122,13 @@ class Decider:
             self._rest(limits, now_ms=now_ms)
         return not wanted.intents
 
+    async def take_back(self) -> None:
+        """Send the cancels a directive or a quarantine asks for, and nothing else."""
+        now_ms = self._clock.now_ms()
+        cancels = stop_cancels(self._recorder.state, now_ms)
+        if cancels:
+            await self._act(cancels, now_ms=now_ms)
+
     def _limits(self, state: SymbolState) -> Limits:
         orders_max = state.instrument.orders_open_max if state.instrument else 0
         return Limits.from_capital(self.config.capital, venue_orders_open_max=orders_max)
@@ -136,11 +145,12 @@ class Decider:
 
     def _rest(self, limits: Limits, *, now_ms: int) -> None:
         """Tell the exchange side within which prices nothing is wanted."""
-        if self._band is not None and now_ms < self._band.valid_until_ms:
+        state = self._recorder.state
+        is_current = self._band is not None and state.sequence == self._band_sequence
+        if self._band is not None and is_current and now_ms < self._band.valid_until_ms:
             return
-        quiet = quiet_band(
-            self._recorder.state, self.config.grid, limits=limits, now_ms=UnixMs(now_ms)
-        )
+        quiet = quiet_band(state, self.config.grid, limits=limits, now_ms=UnixMs(now_ms))
+        self._band_sequence = state.sequence
         self._band = Band(
             reference=quiet.reference,
             low=quiet.low,

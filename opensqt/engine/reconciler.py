@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from opensqt.core.facts import Evidence, Fact, InstrumentLoaded, OrderReported
 from opensqt.core.ids import ClientOrderId, Symbol, UnixMs, VenueOrderId, is_ours, is_sibling
 from opensqt.core.orders import OrderStatus
+from opensqt.core.position import PositionBook
 from opensqt.core.reconcile import trades_since_ms
 from opensqt.core.symbol import SymbolState
 from opensqt.engine.evidence import owner_of, reported, understand
@@ -36,6 +37,8 @@ class Findings:
     siblings: list[ClientOrderId] = field(default_factory=list)
     """Open orders of another deployment of this program."""
     foreign_orders: int = 0
+    book: PositionBook | None = None
+    """Our book when the venue was asked for its position."""
     position: VenuePosition | None = None
 
 
@@ -66,6 +69,7 @@ class Reconciler:
         await self._instrument(findings)
         await self._orders(findings)
         await self.add_trades(findings)
+        findings.book = self._state().position
         findings.position = await self._venue.position(self._symbol)
         return findings
 

@@ -125,6 +125,7 @@ class SymbolEngine:
         )
         self._refusal: LinkRefusedError | None = None
         self._position_passes = 0
+        self._position_difference = ZERO
         self._is_loaded = False
 
     def _new_resolver(self) -> Resolver:
@@ -345,10 +346,16 @@ class SymbolEngine:
         self._reconciling.step(is_attached=self._link.is_attached)
         if self._link.is_attached:
             self._resolver.step(self._recorder.state, in_flight=frozenset(self._executor.in_flight))
-        if self.is_ready:
-            gate_open = self._heartbeat is not None and self._heartbeat.gate_open
-            is_idle = await self._decider.decide(gate_open=gate_open)
-            self._stopping.step(self._recorder.state, is_idle=is_idle)
+            await self._decide()
+
+    async def _decide(self) -> None:
+        if not self.is_ready:
+            # A stop does not wait for the venue to answer questions.
+            await self._decider.take_back()
+            return
+        gate_open = self._heartbeat is not None and self._heartbeat.gate_open
+        is_idle = await self._decider.decide(gate_open=gate_open)
+        self._stopping.step(self._recorder.state, is_idle=is_idle)
 
     async def _take_control(self, control: Control) -> None:
         if isinstance(control, ConfigApplied):
@@ -396,17 +403,19 @@ class SymbolEngine:
         if not await self._take_over(position):
             self._reconciling.try_again(in_ms=BUSY_WAKE_MS)
             return
-        verdict = compare_position(self._recorder.state, position.quantity)
+        verdict = compare_position(self._recorder.state, position.quantity, asked=findings.book)
         is_different = verdict is PositionVerdict.DIFFERENT and not self._ignores_position()
-        self._position_passes = self._position_passes + 1 if is_different else 0
+        held = self._recorder.state.position.quantity
+        # A difference that changes is a venue that lags, or a human at work: it is waited for.
+        is_same = position.quantity - held == self._position_difference
+        self._position_difference = position.quantity - held
+        self._position_passes = is_different * (self._position_passes * is_same + 1)
         if 0 < self._position_passes < POSITION_PASSES:
-            held = self._recorder.state.position.quantity
             self._log.warning("position.differs", book=held, venue=position.quantity)
             self._reconciling.want("position differs")
             self._reconciling.try_again(in_ms=self._config.visibility_ms)
             return
         if is_different:
-            held = self._recorder.state.position.quantity
             await self._quarantine(f"position: book {held}, venue {position.quantity}")
         self._reconciling.complete(reconciled.number)
 

@@ -126,3 +126,22 @@ def test_a_difference_is_pending_only_while_open_orders_can_explain_it(
     venue: str, orders: tuple[Order, ...], verdict: PositionVerdict
 ) -> None:
     assert compare_position(state(*orders, position="1"), Decimal(venue)) is verdict
+
+
+@pytest.mark.parametrize(
+    ("venue", "verdict"),
+    [
+        ("1", PositionVerdict.EQUAL),
+        ("0.5", PositionVerdict.PENDING),
+        ("0", PositionVerdict.PENDING),
+        ("-0.1", PositionVerdict.DIFFERENT),
+        ("1.5", PositionVerdict.DIFFERENT),
+    ],
+)
+def test_what_was_booked_while_the_venue_answered_may_be_missing_from_the_answer(
+    venue: str, verdict: PositionVerdict
+) -> None:
+    now = state(position="1")
+    asked = replace(now.position, bought_quantity=now.position.bought_quantity - 1)
+
+    assert compare_position(now, Decimal(venue), asked=asked) is verdict

@@ -1,14 +1,19 @@
 """The loop of one unit: what it does when its journal, its link or its venue does not."""
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
 
 from opensqt.core.facts import CancelIntended, Directive, DirectiveGiven, Fact, OrderIntended
+from opensqt.core.ids import Symbol
 from opensqt.engine.local_link import LocalManagerEnd
+from opensqt.ports.exchange import VenuePosition, VenueUnavailableError
 from opensqt.ports.journal import JournalError, SequenceConflictError
+from opensqt.ports.link import Band
 from opensqt.simulation.journal import CommitPoint
-from tests.engine.stage import Stage, play
+from opensqt.simulation.venue import VenueConnection
+from tests.engine.stage import UNIT, Stage, play
 
 
 class Disk:
@@ -91,5 +96,79 @@ def test_a_link_that_fails_in_an_unknown_way_ends_the_incarnation() -> None:
         await stage.cut_link()
         with pytest.raises(ValueError, match="never seen"):
             await stage.until(lambda: False)
+
+    play(story)
+
+
+class SlowPosition(VenueConnection):
+    """Answers the question about the position with what it was when it was asked."""
+
+    delay_ms = 0
+
+    async def position(self, symbol: Symbol) -> VenuePosition:
+        answer = await super().position(symbol)
+        await asyncio.sleep(self.delay_ms / 1_000)
+        return answer
+
+
+def test_fills_that_cross_the_answer_about_the_position_are_no_difference() -> None:
+    async def story(stage: Stage) -> None:
+        await stage.open()
+        stage.venue.delay_ms = 2_000  # type: ignore[attr-defined]
+        for price in range(999, 960, -1):
+            await stage.sleep(1_500)
+            stage.quote(str(price), size="1")
+
+        assert "position.differs" not in stage.log.events
+        assert stage.state.position.fills > 20
+        assert not stage.state.quarantine
+
+    play(story, venue_type=SlowPosition)
+
+
+class Mute(VenueConnection):
+    """Takes orders and cancels but answers no question once it is mute."""
+
+    is_mute = False
+
+    async def _query(self) -> None:
+        if self.is_mute:
+            raise VenueUnavailableError("mute")
+        await super()._query()
+
+
+def test_a_stop_does_not_wait_for_a_venue_that_answers_no_questions() -> None:
+    async def story(stage: Stage) -> None:
+        await stage.open()
+        stage.venue.is_mute = True  # type: ignore[attr-defined]
+        await stage.cut_link()
+        stage.hub.sessions[UNIT].break_off()
+        await stage.sleep(1_000)
+        assert not stage.engine.is_ready
+        stage.direct(Directive.CANCEL)
+
+        await stage.until(lambda: stage.open_orders == [], within_ms=2_000)
+        assert not stage.engine.is_stopped, "nobody has seen that yet"
+        stage.venue.is_mute = False  # type: ignore[attr-defined]
+        await stage.until(lambda: stage.engine.is_stopped, within_ms=10_000)
+
+    play(story, venue_type=Mute)
+
+
+def test_the_newest_band_is_always_one_of_the_present_state() -> None:
+    async def story(stage: Stage) -> None:
+        sequences: list[int] = []
+        link = stage.engine._link
+        tell = link.set_band
+
+        def note(band: Band) -> None:
+            sequences.append(stage.state.sequence)
+            tell(band)
+
+        link.set_band = note  # type: ignore[method-assign]
+        await stage.open()
+        await stage.sleep(5_000)
+
+        assert sequences[-1] == stage.state.sequence
 
     play(story)

@@ -87,16 +87,16 @@ def plan(state: SymbolState, config: GridConfig, *, now_ms: int) -> Plan:
         raise UnsupportedModeError(message)
     halt = halt_of(state)
     if halt is not None:
-        return _plan(_stop_cancels(state, now_ms), halt)
+        return _plan(stop_cancels(state, now_ms), halt)
     desk = desk_of(state, config, now_ms=now_ms)
     if desk is None:
-        return _plan(_stop_cancels(state, now_ms), _missing(state))
+        return _plan(stop_cancels(state, now_ms), _missing(state))
     match state.directive:
         case Directive.FLATTEN:
-            intents = (*_stop_cancels(state, now_ms), *flattening_intents(desk))
+            intents = (*stop_cancels(state, now_ms), *flattening_intents(desk))
             return _plan(intents, _flattening_idle(desk))
         case Directive.DRAIN:
-            intents = (*_stop_cancels(state, now_ms), *closing_intents(desk))
+            intents = (*stop_cancels(state, now_ms), *closing_intents(desk))
             return _plan(intents, _draining_idle(desk))
         case _:
             opening, skipped = opening_intents(desk)
@@ -170,7 +170,7 @@ def _running_idle(desk: Desk, skipped: tuple[Skipped, ...]) -> Idle:
     return Idle.TOO_SMALL if reasons and not desk.busy else Idle.IN_WINDOW
 
 
-def _stop_cancels(state: SymbolState, now_ms: int) -> tuple[Intent, ...]:
+def stop_cancels(state: SymbolState, now_ms: int) -> tuple[Intent, ...]:
     """Return the cancels a directive or a quarantine asks for, whatever the market does."""
     if state.directive is Directive.RUN and not state.quarantine:
         return ()
