@@ -1,14 +1,12 @@
 """The loop of one unit: what it does when its journal, its link or its venue does not."""
 
-import asyncio
 from collections.abc import Sequence
 
 import pytest
 
 from opensqt.core.facts import CancelIntended, Directive, DirectiveGiven, Fact, OrderIntended
-from opensqt.core.ids import Symbol
 from opensqt.engine.local_link import LocalManagerEnd
-from opensqt.ports.exchange import VenuePosition, VenueUnavailableError
+from opensqt.ports.exchange import VenueUnavailableError
 from opensqt.ports.journal import JournalError, SequenceConflictError
 from opensqt.ports.link import Band
 from opensqt.simulation.journal import CommitPoint
@@ -98,32 +96,6 @@ def test_a_link_that_fails_in_an_unknown_way_ends_the_incarnation() -> None:
             await stage.until(lambda: False)
 
     play(story)
-
-
-class SlowPosition(VenueConnection):
-    """Answers the question about the position with what it was when it was asked."""
-
-    delay_ms = 0
-
-    async def position(self, symbol: Symbol) -> VenuePosition:
-        answer = await super().position(symbol)
-        await asyncio.sleep(self.delay_ms / 1_000)
-        return answer
-
-
-def test_fills_that_cross_the_answer_about_the_position_are_no_difference() -> None:
-    async def story(stage: Stage) -> None:
-        await stage.open()
-        stage.venue.delay_ms = 2_000  # type: ignore[attr-defined]
-        for price in range(999, 960, -1):
-            await stage.sleep(1_500)
-            stage.quote(str(price), size="1")
-
-        assert "position.differs" not in stage.log.events
-        assert stage.state.position.fills > 20
-        assert not stage.state.quarantine
-
-    play(story, venue_type=SlowPosition)
 
 
 class Mute(VenueConnection):
