@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from opensqt.core.facts import Fact, OrderIntended, TradeFilled
+from opensqt.core.facts import Fact, OrderIntended, PriceTicked, TradeFilled
 from opensqt.core.grid.config import GridConfig
 from opensqt.core.grid.planner import plan
-from opensqt.core.facts import PriceTicked
-from opensqt.core.ids import ClientOrderId, client_order_id, is_ours
+from opensqt.core.ids import ClientOrderId, TradeId, client_order_id, is_ours
 from opensqt.core.money import ZERO
 from opensqt.core.orders import Order, OrderStatus
 from opensqt.core.symbol import SymbolState
@@ -127,8 +126,9 @@ def _trade_differences(facts: Sequence[Fact], deployment: str, ledger: Ledger) -
     }
     if booked == traded:
         return []
-    keys = {key for key in booked.keys() | traded.keys() if booked.get(key) != traded.get(key)}  # type: ignore[call-overload]  # ids are texts
-    return [f"trades differ: {sorted(keys)}"]
+    booked_only = {f"{key} here" for key in booked if traded.get(str(key)) != booked[key]}
+    traded_only = {f"{key} there" for key in traded if booked.get(TradeId(key)) != traded[key]}
+    return [f"trades differ: {sorted(booked_only | traded_only)}"]
 
 
 def wishes(state: SymbolState, config: GridConfig, price: PriceTicked, *, now_ms: int) -> list[str]:

@@ -11,7 +11,9 @@ such as an id accepted twice, fails at once.
 import asyncio
 import json
 import multiprocessing
+import os
 import shutil
+import signal
 import socket
 import tempfile
 import time
@@ -27,7 +29,7 @@ import aiohttp
 
 from opensqt.core import codec
 from opensqt.core.facts import Directive, Fact, PriceTicked
-from opensqt.core.grid.config import GridConfig
+from opensqt.core.grid.config import GridConfig, IntervalUnit
 from opensqt.core.ids import AccountName, ClientOrderId, Symbol, UnitId, UnixMs
 from opensqt.core.orders import Side, TimeInForce
 from opensqt.core.registry import Desire, UnitRecord
@@ -102,6 +104,18 @@ class Child:
         """Wait until the parts have started."""
         while not await self.ask("is_started"):
             await asyncio.sleep(_LOOK_S)
+
+    def pause(self) -> None:
+        """Stop the process where it is."""
+        self._signal(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        """Let a paused process go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        assert self.process.pid is not None
+        os.kill(self.process.pid, number)
 
     async def end(self, *, kill: bool = True) -> int:
         """End the process, or wait for its end; return its exit code."""
@@ -186,6 +200,10 @@ class Scenario:
     config: UnitConfig
     row: UnitRecord
     layout: tuple[tuple[str, ...], ...]
+    patience_s: float = SETTLE_S
+    """How long a step may take to come to rest."""
+    kills_after_each_step: bool = False
+    """Whether everything is killed and started again whenever a step has come to rest."""
     deaths: int = 0
     """How often a process has died at a crash point and was started again."""
     children: dict[str, Child] = field(default_factory=dict)
@@ -249,9 +267,11 @@ class Scenario:
         async with self.control.delete(f"{self.endpoint.control_url}/faults") as response:
             assert response.status == 200
 
-    async def state(self) -> Any:
-        """Return how the venue is doing."""
-        return await self._get("state")
+    async def faults_used(self) -> None:
+        """Wait until every fault that was asked for has met its request."""
+        async with asyncio.timeout(SETTLE_S):
+            while (await self._get("state"))["faults"]:
+                await asyncio.sleep(_LOOK_S)
 
     async def expire_listen_key(self) -> None:
         """Let the venue forget the key of the private stream."""
@@ -367,16 +387,16 @@ class Scenario:
 
     # -- what must be true
 
-    async def settle(self, *, within_s: float = SETTLE_S) -> View:
+    async def settle(self, *, within_s: float | None = None) -> View:
         """Wait until everything has come to rest; raise ``ScenarioError`` when it does not."""
         return await self.expect(within_s=within_s, any_quarantine=True)
 
     async def expect(
-        self, *, within_s: float = SETTLE_S, any_quarantine: bool = False, **expected: Any
+        self, *, within_s: float | None = None, any_quarantine: bool = False, **expected: Any
     ) -> View:
         """Wait until everything is at rest and as expected; see ``Expectation``."""
         wanted = Expectation(**expected)
-        give_up = time.monotonic() + within_s
+        give_up = time.monotonic() + (self.patience_s if within_s is None else within_s)
         problems: list[str] = ["nothing was seen"]
         while time.monotonic() < give_up:
             view, problems = await self._look()
@@ -387,8 +407,14 @@ class Scenario:
             await asyncio.sleep(_LOOK_S)
         raise ScenarioError("\n".join(["not at rest:", *problems, self._log_tail()]))
 
-    async def _settled(self, wanted: bool) -> None:  # noqa: FBT001 - passed through from the steps
-        if wanted and self.children:
+    async def _settled(self, wanted: bool) -> None:
+        if not wanted or not self.children:
+            return
+        await self.settle()
+        if self.kills_after_each_step:
+            child = self.children["symbol"]
+            await child.end()
+            await self.start(*child.spec.parts)
             await self.settle()
 
     async def _look(self) -> tuple[View | None, list[str]]:
@@ -504,17 +530,21 @@ def codec_of(crash: Crash) -> dict[str, object]:
     return {"moment": crash.moment, "what": crash.what, "count": crash.count}
 
 
-def grid(**changes: Any) -> GridConfig:
-    """Return GRID's worked example: 30 quote units every 2, with small windows."""
-    texts = {"price_interval": "2", "order_quantity": "30", **changes}
-    values = {
-        key: Decimal(value)
-        if key in ("price_interval", "order_quantity", "buffer_fraction")
-        else value
-        for key, value in texts.items()
-    }
+def grid(
+    *,
+    price_interval: str = "2",
+    price_interval_unit: IntervalUnit = IntervalUnit.QUOTE,
+    buy_window_size: int = 3,
+    sell_window_size: int = 3,
+) -> GridConfig:
+    """Return a worked example's grid: 30 quote units every 2, with small windows."""
     return GridConfig(
-        **{"buy_window_size": 3, "sell_window_size": 3, "retry_backoff_ms": 200, **values}
+        price_interval=Decimal(price_interval),
+        price_interval_unit=price_interval_unit,
+        order_quantity=Decimal(30),
+        buy_window_size=buy_window_size,
+        sell_window_size=sell_window_size,
+        retry_backoff_ms=200,
     )
 
 
@@ -535,6 +565,7 @@ async def scenario(
     layout: Iterable[tuple[str, ...]] = (ALL,),
     begin: bool = True,
     crash: Crash | None = None,
+    patience_s: float = SETTLE_S,
 ) -> AsyncIterator[Scenario]:
     """Start a venue and (``begin``) the trading side; yield once it is at rest."""
     unit = UnitId(account=ACCOUNT, symbol=Symbol(f"{symbol}:perp"))
@@ -572,12 +603,13 @@ async def scenario(
             config=config,
             row=row,
             layout=tuple(layout),
+            patience_s=patience_s,
         )
         stack.push_async_callback(made.close)
         await made.jump(price)
         if begin:
             for parts in made.layout:
                 await made.start(*parts, crash=crash)
-            await made.settle(within_s=2 * SETTLE_S)
+            await made.settle(within_s=max(patience_s, 2 * SETTLE_S))
         yield made
         await made.audit()

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from opensqt.bootstrap import connector as connector_root
-from opensqt.bootstrap import symbol as symbol_root
+import opensqt.bootstrap.connector
+import opensqt.bootstrap.symbol
 from opensqt.bootstrap.connector import Connector, ConnectorConfig
 from opensqt.bootstrap.exchange import ExchangeProcess
 from opensqt.bootstrap.runtime import Runtime
@@ -25,9 +25,9 @@ from opensqt.core.facts import Fact
 from opensqt.core.ids import UnitId
 from opensqt.core.symbol import SymbolState
 from opensqt.ports.exchange import CancelRequest, Outcome, PlaceRequest
-from opensqt.storage.journal import SqlJournal
+from opensqt.storage.journal import SqlJournal, open_journal
 from opensqt.system import log
-from opensqt.venues.factory import VenueAdapter
+from opensqt.venues.factory import VenueAdapter, build_venue
 from opensqt.venues.session import LocalEndpoint
 from opensqt.venues.slim_ccxt import exchange_class
 from opensqt.venues.transport import Credentials
@@ -172,16 +172,15 @@ class _Host:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def _install_crash_points(self) -> None:
-        open_journal, build_venue = symbol_root.open_journal, connector_root.build_venue
-
         def journal(*arguments: Any, **named: Any) -> SqlJournal:
             return _watched_journal(open_journal(*arguments, **named), self._reached)
 
         def venue(*arguments: Any, **named: Any) -> VenueAdapter:
             return _watched_venue(build_venue(*arguments, **named), self._reached)
 
-        symbol_root.open_journal = journal  # type: ignore[assignment]  # the crash points of tests
-        connector_root.build_venue = venue  # type: ignore[assignment]  # the crash points of tests
+        # The composition roots find these by name.
+        vars(opensqt.bootstrap.symbol)["open_journal"] = journal
+        vars(opensqt.bootstrap.connector)["build_venue"] = venue
 
 
 Reached = Callable[[str, str], None]

@@ -13,7 +13,7 @@ import pytest
 from opensqt.core.facts import CancelIntended, Directive, OrderReported
 from opensqt.core.grid.config import IntervalUnit
 from opensqt.core.orders import OrderStatus
-from tests.e2e.harness import SETTLE_S, Scenario, grid, scenario
+from tests.e2e.harness import SETTLE_S, grid, scenario
 
 pytestmark = pytest.mark.e2e
 
@@ -109,7 +109,7 @@ async def test_a_refused_post_only_order_is_wanted_again_and_never_takes(tmp_pat
         # The buy at 3000 is on its way while the market falls below it.
         await flow.fault("delay", "POST /fapi/v1/order", delay_ms=250)
         await flow.jump("3001.00", settle=False)
-        await _until_refused_or_sent(flow)
+        await flow.faults_used()
         await flow.jump("2999.00")
         view = await flow.expect(position="0", fills=0)
         refused = [one for one in view.ledger.requests if one.outcome.startswith("rejected:")]
@@ -120,14 +120,6 @@ async def test_a_refused_post_only_order_is_wanted_again_and_never_takes(tmp_pat
         await flow.price("3001.00")
         view = await flow.expect(buys=("3000", "2998", "2996", "2994"), fills=0)
         assert all(order.post_only for order in view.ledger.orders)
-
-
-async def _until_refused_or_sent(flow: Scenario) -> None:
-    """Wait until the delayed request has reached the venue."""
-    while True:
-        state = await flow.state()
-        if not state["faults"]:
-            return
 
 
 async def test_the_window_follows_the_price_both_ways(tmp_path: Path) -> None:

@@ -1,0 +1,187 @@
+"""A live paper deployment in a folder of its own: started, asked, killed in parts, ended."""
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opensqt.core import codec
+from opensqt.core.facts import OrderIntended
+from opensqt.storage.location import journal_paths
+from opensqt.system.process import ProcessName, start_ticks
+from tests.e2e.ledger import Ledger, parse, wallet
+
+ROOT = Path(__file__).parents[2]
+ACCOUNT = "paper"
+BALANCE = "10000"
+COMMAND_S = 250.0
+CONFIG = """
+app: {{mode: paper, current_exchange: remote, timezone: UTC, data_dir: {data}}}
+accounts:
+  paper:
+    venue: paper
+    capital: "{balance}"
+    api_key: ${{OPENSQT_PAPER_KEY:-paper}}
+    secret_key: ${{OPENSQT_PAPER_SECRET:-paper}}
+paper: {{maker_fee: "0", taker_fee: "0.0005", balance: "{balance}"}}
+trading:
+  grid_mode: long
+  price_interval: "0.02"
+  price_interval_unit: percent
+  order_quantity: "200"
+  order_quantity_unit: quote
+  buy_window_size: 5
+  sell_window_size: 5
+symbols:
+{symbols}
+"""
+
+
+class DrillError(Exception):
+    """The deployment did not do what it must."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Playing:
+    """What moves the market."""
+
+    files: tuple[Path, ...]
+    speed: str
+
+
+class Deployment:
+    """One deployment; everything it starts is known by pid and start time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self._known: set[ProcessName] = set()
+        self._control = ""
+
+    def start(self, symbols: Sequence[str], playing: Playing) -> float:
+        """Start trading and return after how many seconds everything quoted."""
+        config = self.folder / "drill.yaml"
+        rows = "\n".join(f"  - target: {symbol}:perp" for symbol in symbols)
+        text = CONFIG.format(data=self.data, balance=BALANCE, symbols=rows)
+        config.write_text(text, "utf-8")
+        begun = time.monotonic()
+        recordings = [str(file) for file in playing.files]
+        self.run(
+            *("up", "--detach", "-c", str(config)),
+            *(["--replay", *recordings, "--loop"] if recordings else []),
+            *(["--speed", playing.speed] if recordings else []),
+        )
+        self._control = f"{self.status()['endpoints']['paper_control']}/paper/v1"
+        return time.monotonic() - begun
+
+    def run(self, *arguments: str) -> str:
+        """Run a command as an operator does; raise ``DrillError`` unless it succeeds."""
+        answer = subprocess.run(
+            [sys.executable, "-m", "opensqt.cli.main", *arguments],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "OPENSQT_DATA_DIR": str(self.data),
+                "XDG_RUNTIME_DIR": str(self.folder),
+            },
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_S,
+            check=False,
+        )
+        if answer.returncode:
+            said = (answer.stdout + answer.stderr)[-2_000:]
+            raise DrillError(f"{arguments[0]} ended with {answer.returncode}: {said}")
+        return answer.stdout
+
+    def status(self) -> dict[str, Any]:
+        """Return ``status --json``."""
+        found: dict[str, Any] = json.loads(self.run("status", "--json"))
+        for one in (*found["processes"], *found["symbols"]):
+            ticks = start_ticks(one["pid"]) if one["pid"] else None
+            if ticks is not None:
+                self._known.add(ProcessName(pid=one["pid"], start=ticks))
+        return found
+
+    def pid(self, name: str) -> int:
+        """Return the process that ``status`` calls by a name, or that trades a symbol."""
+        found = self.status()
+        for one in (*found["processes"], *found["symbols"]):
+            if name in (one.get("name"), one.get("symbol")) and one["pid"]:
+                return int(one["pid"])
+        raise DrillError(f"no process is called {name}")
+
+    def fault(self, **fault: object) -> None:
+        """Let something go wrong at the venue from now on."""
+        request = urllib.request.Request(
+            f"{self._control}/faults",
+            data=json.dumps(fault).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10):
+            pass
+
+    def ledger(self, symbol: str, *, since_ms: int = 0) -> Ledger:
+        """Return the venue's ledger of one symbol."""
+        return parse(self._raw(since_ms), account=ACCOUNT, symbol=symbol)
+
+    def wallet(self) -> Any:
+        """Return what the account holds."""
+        return wallet(self._raw(int(time.time() * 1_000)), account=ACCOUNT)
+
+    def _raw(self, since_ms: int) -> dict[str, Any]:
+        url = f"{self._control}/ledger?since_ms={since_ms}"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            found: dict[str, Any] = json.load(answer)
+        return found
+
+    def intents(self, symbol: str, *, since_ms: int) -> dict[str, OrderIntended]:
+        """Return the orders a unit has decided since then, from its journal."""
+        for path in journal_paths(self.data):
+            if f"-{symbol}-" not in f"{path.parent.name}-":
+                continue
+            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+                rows = database.execute(
+                    "SELECT body FROM facts WHERE at_ms > ? AND kind LIKE '%ntended%'", (since_ms,)
+                ).fetchall()
+            facts = [codec.decode_fact(row[0]) for row in rows]
+            return {f.client_order_id: f for f in facts if isinstance(f, OrderIntended)}
+        raise DrillError(f"{symbol} has no journal in {self.data}")
+
+    def end(self) -> list[int]:
+        """End everything; return the processes of ours that had to be killed."""
+        try:
+            self.run("down")
+        finally:
+            left = [one for one in self._known if one.is_alive]
+            for one in left:
+                os.kill(one.pid, signal.SIGKILL)
+        return [one.pid for one in left]
+
+
+@contextmanager
+def deployment() -> Iterator[Deployment]:
+    """Make a deployment in a new short folder; end it, and keep the folder if something failed."""
+    folder = Path(tempfile.mkdtemp(prefix="drill", dir="/tmp"))
+    made = Deployment(folder)
+    try:
+        yield made
+    except BaseException:
+        print(f"logs are kept in {folder}", file=sys.stderr)
+        made.end()
+        raise
+    left = made.end()
+    if left:
+        raise DrillError(f"processes were left after down: {left}")
+    shutil.rmtree(folder, ignore_errors=True)
