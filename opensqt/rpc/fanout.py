@@ -13,6 +13,7 @@ from opensqt.ports.exchange import (
     EventSource,
     PriceUpdate,
     StreamKind,
+    StreamPhase,
     StreamState,
     VenueEvent,
 )
@@ -126,7 +127,8 @@ class Fanout:
         if isinstance(event, PriceUpdate):
             if event.symbol in self._watched:
                 self._prices[event.symbol] = event
-        elif isinstance(event, StreamState):
+        elif isinstance(event, StreamState) and event.phase is not StreamPhase.GAP:
+            # A gap is a moment, not a state: whoever subscribes anew reconciles in any case.
             self._states[event.kind] = event
         for subscriber in self._subscribers.values():
             subscriber.offer(event)

@@ -357,6 +357,23 @@ async def test_who_comes_later_first_hears_the_present_state(run_dir: Path) -> N
     assert seen == [live, down]
 
 
+async def test_who_comes_after_a_gap_hears_that_the_stream_lives(run_dir: Path) -> None:
+    # The gap was a moment, the stream went on: no LIVE follows that could end it.
+    venue = FakeVenue()
+    live = fakes.stream(StreamKind.PRIVATE, StreamPhase.LIVE)
+    async with connector(run_dir, venue), client(run_dir) as exchange:
+        venue.batches.put_nowait((live, fakes.stream(StreamKind.PRIVATE, StreamPhase.GAP)))
+        await until(venue.batches.empty)
+        await asyncio.sleep(0)
+        last = asyncio.get_running_loop().call_later(
+            0.3, venue.batches.put_nowait, (fakes.trade(1),)
+        )
+        seen = await take(exchange.events(), fakes.trade(1))
+        last.cancel()
+
+    assert seen == [live, fakes.trade(1)]
+
+
 async def test_a_lost_stream_is_raised_and_can_be_opened_again(run_dir: Path) -> None:
     async def one_life(exchange: GrpcExchange, event: VenueEvent) -> None:
         venue = FakeVenue()
