@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,10 @@ GRACE_MS: Final = 5_000
 RAY_GRACE_MS: Final = 1_500
 """Once trading has ended nothing in the cluster is worth waiting for."""
 _CONNECTOR: Final = "connector-"
+# What processes of a deployment write below its data directory.
+_FOLDERS: Final = ("symbols", "hosts", "paper")
+_LOG_FILES: Final = ("logs/*.log", "logs/*.log.1", "logs/*.out")
+_FILES: Final = ("control.db*", "down", ".down.*", *_LOG_FILES)
 
 Say = Callable[[str], None]
 
@@ -50,9 +55,20 @@ async def take_down(run: RunDir, data: Path, *, orders: str, clock: ClockPort, s
 
 
 def purge(data: Path, run: RunDir | None, *, say: Say) -> None:
-    """Delete what a paper deployment has stored; the folder must look like one of ours."""
-    if (data / "control.db").exists() or (data / "logs").exists():
-        shutil.rmtree(data)
+    """Delete what a paper deployment has stored in ``data``, and nothing else that lies there."""
+    has_traded = any(any(data.glob(pattern)) for pattern in ("control.db", "paper/*.lock"))
+    for name in _FOLDERS if has_traded else ():
+        shutil.rmtree(data / name, ignore_errors=True)
+    for pattern in _FILES if has_traded else _LOG_FILES:
+        for file in data.glob(pattern):
+            file.unlink(missing_ok=True)
+    for folder in (data / "logs", data):
+        # Not empty: it holds what is not ours.
+        with suppress(OSError):
+            folder.rmdir()
+    if data.exists():
+        say(f"kept {data}: not everything in it is ours")
+    else:
         say(f"deleted {data}")
     if run is not None:
         shutil.rmtree(run.path / "ray", ignore_errors=True)

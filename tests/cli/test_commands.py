@@ -318,6 +318,21 @@ def test_purge_deletes_the_data_only_after_a_clean_end(data: Path) -> None:
     assert run.path.exists()
 
 
+def test_purge_leaves_what_is_not_ours_in_a_shared_folder(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("logs", "symbols", "paper", "src"):
+        (data / folder).mkdir()
+        (data / folder / "file.log").write_text("x")
+    for file in ("control.db", "control.db-wal", "notes.txt"):
+        (data / file).write_text("x")
+
+    assert main(["down", "--purge"]) == 0
+
+    assert {path.name for path in data.iterdir()} == {"src", "notes.txt"}
+    assert "kept" in capsys.readouterr().out
+
+
 def test_logs_shows_the_end_of_each_file(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (data / "logs").mkdir()
     (data / "logs" / "ray.log").write_text("one\ntwo\nthree\n")
