@@ -206,7 +206,8 @@ async def test_a_short_pause_is_waited_for_and_a_long_one_is_not() -> None:
 
     world.limiter.observe(status=418, headers={"Retry-After": "60"})
     with pytest.raises(VenueUnavailableError, match="rate limited"):
-        await (await world.start_read("long"))
+        async with asyncio.timeout(world.config.read_wait_ms / 1_000 / 2):
+            await (await world.start_read("long"))
 
 
 async def test_a_read_that_does_not_get_its_turn_in_time_gives_up() -> None:
@@ -240,7 +241,8 @@ async def test_a_reader_that_goes_away_frees_its_place() -> None:
     # The turn of the fourth comes in the very moment in which it is cancelled.
     fourth = await world.start_read("fourth")
     world.release["first"].set()
-    await asyncio.wait([first])
+    while world.limiter._queue:
+        await asyncio.sleep(0)
     fourth.cancel()
     await settle()
     fifth = await world.start_read("fifth")
