@@ -23,13 +23,21 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
-from tests.drills.deployment import BALANCE, ROOT, Deployment, DrillError, Playing, deployment
+from tests.drills.deployment import (
+    ACCOUNT,
+    BALANCE,
+    ROOT,
+    Deployment,
+    DrillError,
+    Playing,
+    deployment,
+)
 from tests.e2e.ledger import ZERO, earned
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 DATA = ROOT.parent / "shared" / "data"
 RECORDINGS = tuple(DATA / f"usdm_{symbol.lower()}_20240808.gz" for symbol in SYMBOLS)
-BUDGET_S = {"symbol": 6.0, "exchange": 8.0, "connector": 8.0, "orchestrator": 15.0}
+BUDGET_S = {"symbol": 6.0, "exchange": 8.0, "orchestrator": 15.0, "connector": 8.0}
 RECOVERY_S_MAX = 60.0
 QUIET_S = 5.0
 _LOOK_S = 0.05
@@ -164,16 +172,20 @@ def is_quoting(running: Deployment) -> bool:
     return all(states.get(f"{symbol}:perp") == "quoting" for symbol in SYMBOLS)
 
 
+def kill_one(running: Deployment, what: str, number: int) -> Recovery:
+    """Kill one process of a kind."""
+    if what == "symbol":
+        return kill_symbol(running, number)
+    if what == "orchestrator":
+        return kill_orchestrator(running)
+    return kill_shared(running, what, f"{what}-{ACCOUNT}")
+
+
 def kill_everything(running: Deployment, repeats: int, report: Report) -> None:
     """Kill each kind of process ``repeats`` times."""
     for number in range(repeats):
-        for attempt in (
-            lambda n: kill_symbol(running, n),
-            lambda _: kill_shared(running, "exchange", "exchange-paper"),
-            lambda _: kill_orchestrator(running),
-            lambda _: kill_shared(running, "connector", "connector-paper"),
-        ):
-            recovery = attempt(number)
+        for what in BUDGET_S:
+            recovery = kill_one(running, what, number)
             report.recoveries.append(recovery)
             print(
                 f"{number + 1:>3}/{repeats} {recovery.what:<13} {recovery.seconds:6.2f} s"
