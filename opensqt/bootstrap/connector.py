@@ -184,9 +184,11 @@ class Connector:
                 if registry is None:
                     registry = await self._opened_registry()
                 if registry is not None:
+                    asked_ms = self._clock.monotonic_ms()
                     lease = await registry.account_lease(self._config.account)
                     kill = await registry.kill_row()
-                    guard.observe(account_epoch=0 if lease is None else lease.epoch, kill=kill)
+                    epoch = 0 if lease is None else lease.epoch
+                    guard.observe(account_epoch=epoch, kill=kill, asked_ms=asked_ms)
             except RegistryError as error:
                 # Opens are refused by the guard when this goes on.
                 self._log.warning("connector.store_unavailable", error=str(error))

@@ -239,13 +239,15 @@ class ExchangeProcess:
     async def _confirm(self, serving: _Serving) -> None:
         """Read the kill switch and the lease; open the gate only behind a fenced connector."""
         assert self._lease is not None
+        asked_ms = self._clock.monotonic_ms()
         held = await serving.registry.account_lease(self._account)
         if held is None or held.epoch != self._lease.epoch:
             raise LeaseLostError(f"account {self._account} was taken over: {held}")
         kill = await serving.registry.kill_row()
         await self._fence(serving, kill.epoch if kill.is_engaged else 0)
         if self._fenced is not None:
-            serving.gate.confirm(kill=kill, account_epoch=self._lease.epoch)
+            epoch = self._lease.epoch
+            serving.gate.confirm(kill=kill, account_epoch=epoch, asked_ms=asked_ms)
 
     async def _fence(self, serving: _Serving, kill_epoch: int) -> None:
         assert self._lease is not None

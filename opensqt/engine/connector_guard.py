@@ -110,14 +110,18 @@ class ConnectorGuard:
             self._released_epoch = self._killed_epoch
         return self.in_flight
 
-    def observe(self, *, account_epoch: int, kill: KillRow) -> None:
-        """Take over what the control store says; where there is one, only it releases a kill."""
+    def observe(self, *, account_epoch: int, kill: KillRow, asked_ms: int | None = None) -> None:
+        """Take over what the control store says; where there is one, only it releases a kill.
+
+        ``asked_ms`` is the monotonic time of the question, by default now: an answer is as old as
+        its question, also in a process that was stopped in between.
+        """
         self._account_epoch = max(self._account_epoch, account_epoch)
         if kill.is_engaged:
             self._killed_epoch = max(self._killed_epoch, kill.epoch)
         else:
             self._released_epoch = max(self._released_epoch, kill.epoch)
-        self._confirmed_ms = self._clock.monotonic_ms()
+        self._confirmed_ms = self._clock.monotonic_ms() if asked_ms is None else asked_ms
 
     # -------------------------------------------------------------------------------- writes
 

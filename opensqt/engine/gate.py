@@ -76,9 +76,13 @@ class Gate:
 
     # -- what shuts the gate
 
-    def confirm(self, *, kill: KillRow, account_epoch: int) -> None:
-        """Note a successful look at the control store."""
-        self._confirmed_ms = self._clock.monotonic_ms()
+    def confirm(self, *, kill: KillRow, account_epoch: int, asked_ms: int | None = None) -> None:
+        """Note a successful look at the control store.
+
+        ``asked_ms`` is the monotonic time of the question, by default now: an answer is as old as
+        its question, also in a process that was stopped in between.
+        """
+        self._confirmed_ms = self._clock.monotonic_ms() if asked_ms is None else asked_ms
         if kill.epoch >= self._kill.epoch:
             self._kill = kill
         self._account_epoch = max(self._account_epoch, account_epoch)

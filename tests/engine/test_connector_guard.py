@@ -203,6 +203,18 @@ async def test_opens_wait_for_the_control_store_to_be_read() -> None:
     assert (fresh, reduced) == (ACCEPTED, ACCEPTED)
 
 
+async def test_a_look_at_the_store_is_as_old_as_its_question() -> None:
+    # Whoever is stopped between question and answer wakes up with the truth of then.
+    world = World(config=GuardConfig(confirm_within_ms=2_000))
+    asked_ms = world.clock.monotonic_ms()
+    world.clock.elapsed_ms += 2_001
+
+    world.guard.observe(account_epoch=1, kill=KillRow(), asked_ms=asked_ms)
+
+    refused = await world.placed(order("q1", deadline_ms=START_MS + 9_000))
+    assert refused.code is VenueCode.GATE_SHUT
+
+
 async def test_a_fence_names_what_is_being_written_from_the_first_moment() -> None:
     world = World()
     caller = asyncio.ensure_future(world.guard.place(order("q1", epoch=1)))

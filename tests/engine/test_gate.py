@@ -203,6 +203,18 @@ async def test_sure_refusals_give_their_exposure_back(outcome: OutcomeClass) -> 
         assert (await setting.place(number=number, quantity="5")).outcome is outcome
 
 
+def test_a_look_at_the_store_is_as_old_as_its_question() -> None:
+    setting = Setting()
+    asked_ms = setting.clock.monotonic_ms()
+    setting.clock.ms += 2_001
+
+    setting.gate.confirm(kill=KillRow(), account_epoch=7, asked_ms=asked_ms)
+    assert setting.gate.shut_reason == "the control store does not answer"
+
+    setting.gate.confirm(kill=KillRow(), account_epoch=7, asked_ms=setting.clock.monotonic_ms())
+    assert setting.gate.shut_reason == ""
+
+
 async def test_cancels_have_tokens_when_orders_have_none() -> None:
     setting = Setting()
     rate = Rate(burst=10, per_second=0.0)
