@@ -74,8 +74,8 @@ lock: setup ## resolve the dependencies anew into the hashed locks
 	@$(BIN)/python .ci/lock.py
 
 .PHONY: bench
-bench: setup ## measure the figures that have a budget
-	@exec $(BIN)/python -m tests.bench
+bench: setup ## measure the figures that have a budget (BENCH="deployment --kills 20", BENCH=fresh_clone)
+	@exec $(BIN)/python -m tests.bench $(BENCH)
 
 .PHONY: certify
 certify: setup ## simulation, crash and end-to-end tests only

@@ -82,6 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in names(options.names):
         print(f"running {name}, load {load()}", file=sys.stderr, flush=True)
         rows += measure(name, plan)
+    if not options.names:
+        left = " ".join(sorted(name.removeprefix("bench_") for name in OPT_IN))
+        print(f"not measured unless named: {left}", file=sys.stderr)
     print(f"done, load {load()}", file=sys.stderr, flush=True)
     print(json.dumps([asdict(row) for row in rows]) if options.json else table(rows))
     return 0 if all(row.is_within_budget for row in rows) else 1

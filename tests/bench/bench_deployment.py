@@ -1,5 +1,7 @@
 """A whole deployment: how fast it starts, what a symbol costs, how soon it trades after a kill."""
 
+import os
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -70,6 +72,13 @@ def recovered(deployment: Deployment, *, kills: int) -> list[Row]:
             for kind, recoveries in found.items():
                 deployment.settle(symbols)
                 recoveries.append(_kill(deployment, kind, symbols, number))
+                last = recoveries[-1]
+                print(
+                    f"  {last.name} back after {last.millis / 1_000:.1f} s,"
+                    f" load {os.getloadavg()[0]:.1f}",
+                    file=sys.stderr,
+                    flush=True,
+                )
             if number + 1 < kills:
                 time.sleep(max(0.0, begun + _SUPERVISION_STEADY_S - time.monotonic()))
     rows = [

@@ -134,8 +134,14 @@ class Deployment:
     # -- what it says of itself
 
     def status(self) -> Answer:
-        """Return what `status --json` prints."""
-        return view.status(self.run)
+        """Return what `status --json` prints, as soon as there is an orchestrator to say it."""
+
+        def told() -> Answer | None:
+            with suppress(ControlError):
+                return view.status(self.run)
+            return None
+
+        return wait_for(told, "an answer of the orchestrator")
 
     def symbols(self) -> list[str]:
         """Return the venue's names of the units that shall quote."""
@@ -157,9 +163,12 @@ class Deployment:
                 return int(other["pid"])
         raise MeasureError(f"no process of {name}")
 
-    def ask(self, request: Callable[[Any], Any]) -> Answer:
-        """Ask the orchestrator; raise ``ControlError``."""
-        return control.ask(self.run, request)
+    def _does(self, request: Callable[[Any], Any]) -> bool | None:
+        """Tell whether the orchestrator has done what was asked; None: it did not answer."""
+        with suppress(ControlError):
+            control.ask(self.run, request)
+            return True
+        return None
 
     def ray_started_ms(self) -> int:
         """Return when `ray start` had done its work."""
@@ -274,18 +283,11 @@ class Deployment:
     def kill_orchestrator(self, *, changed: str, others: Sequence[str]) -> Recovery:
         """SIGKILL the orchestrator; return when a unit resumed meanwhile had an order accepted."""
         target = f"{changed}:perp"
-        self.ask(lambda service: service.pause(target, "cancel"))
+        wait_for(lambda: self._does(lambda service: service.pause(target, "cancel")), "a pause")
         pid = self.pid("orchestrator")
         killed_ms = now_ms()
         os.kill(pid, signal.SIGKILL)
-
-        def resumed() -> bool | None:
-            with suppress(ControlError):
-                self.ask(lambda service: service.resume(target))
-                return True
-            return None
-
-        wait_for(resumed, "resuming after the end of the orchestrator")
+        wait_for(lambda: self._does(lambda service: service.resume(target)), "a resume")
         accepted_ms = wait_for(
             lambda: self.accepted_ms(changed, killed_ms), f"a new order of {changed}"
         )
@@ -312,10 +314,7 @@ class Deployment:
             )
 
     def _is_quoting(self) -> bool | None:
-        try:
-            told = self.status()["symbols"]
-        except ControlError:
-            return None
+        told = self.status()["symbols"]
         assert isinstance(told, list)
         return all(unit["state"] == "quoting" for unit in told) or None
 
