@@ -189,7 +189,9 @@ class ExchangeProcess:
             if address
             else UnixLocator(run_path, connector_name(self._account))
         )
-        venue = GrpcExchange(locate, subscriber=f"exchange-{lease.epoch}")
+        venue = GrpcExchange(
+            locate, subscriber=f"exchange-{lease.epoch}", account=str(self._account)
+        )
         gate = Gate(venue, clock=self._clock, log=self._log)
         hub = Hub(
             venue,

@@ -60,7 +60,7 @@ async def cancel_account(
         if connector_address
         else UnixLocator(run.path, connector_name(account))
     )
-    venue = GrpcExchange(locate, subscriber="last-cancel")
+    venue = GrpcExchange(locate, subscriber="last-cancel", account=str(account))
     try:
         registry = await asyncio.to_thread(
             open_control,

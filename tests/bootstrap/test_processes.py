@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from opensqt.bootstrap.exchange import ExchangeProcess
-from opensqt.bootstrap.runtime import Runtime
+from opensqt.bootstrap.runtime import Runtime, connector_name
 from opensqt.bootstrap.symbol import SymbolProcess
 from opensqt.core import codec
 from opensqt.core.facts import Directive
@@ -20,7 +20,7 @@ from opensqt.core.orders import Side, TimeInForce
 from opensqt.core.registry import Desire, UnitRecord
 from opensqt.core.unit_config import UnitConfig
 from opensqt.market.types import Accepted, OrderRequest
-from opensqt.rpc.endpoint import EndpointTakenError
+from opensqt.rpc.endpoint import EndpointTakenError, UnixLocator
 from opensqt.storage.control import SqlControlStore, open_control
 from tests.actors.venue_process import RecordedVenue, serving
 
@@ -118,6 +118,27 @@ async def test_a_unit_quotes_and_says_so(place: Place) -> None:
     assert Decimal(str(snapshot["price"])) > 0
     assert exchange.snapshot()["attached"] == [UNIT.text]
     assert exchange.state == "open"
+
+
+async def test_a_connector_of_another_account_takes_no_orders(place: Place) -> None:
+    # Its address is configured by hand: a wrong one must not trade on the wrong account.
+    run = place.runtime.open_run_dir()
+    address = UnixLocator(run.path, connector_name(ACCOUNT))()
+    other = replace(UNIT, account=AccountName("other"))
+    await place.register(unit=other)
+    exchange = ExchangeProcess(
+        other.account, place.runtime, connector_address=address, ended=place.endings.append
+    )
+    place.stack.push_async_callback(exchange.stop)
+    await exchange.start()
+    symbol = SymbolProcess(other, place.runtime, ended=place.endings.append)
+    place.stack.push_async_callback(symbol.stop)
+    await symbol.start()
+
+    await until(lambda: exchange.snapshot().get("attached") == [other.text])
+    await asyncio.sleep(3)
+
+    assert place.open_ids == set()
 
 
 async def test_a_held_unit_cancels_and_keeps_quiet_whatever_its_row_says(place: Place) -> None:
