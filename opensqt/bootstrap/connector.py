@@ -21,7 +21,8 @@ from opensqt.ports.exchange import VenueUnavailableError
 from opensqt.ports.registry import RegistryError, RegistryPort
 from opensqt.rpc.auth import ServerSecurity
 from opensqt.rpc.endpoint import Endpoint
-from opensqt.rpc.exchange_server import ExchangeServerConfig, ExchangeServicer, exchange_service
+from opensqt.rpc.exchange_legacy import FullExchangeServicer
+from opensqt.rpc.exchange_server import ExchangeServerConfig, exchange_service
 from opensqt.rpc.server import RpcServer
 from opensqt.storage.control import open_control
 from opensqt.storage.location import control_path, is_server
@@ -87,11 +88,12 @@ class Connector:
         try:
             venue = self._venue = await self._started_venue()
             guard = self._guard = self._guarded(venue)
-            servicer = ExchangeServicer(
+            servicer = FullExchangeServicer(
                 guard,
                 config=ExchangeServerConfig(
                     venue=self._config.venue, account=self._config.account, market=_MARKET
                 ),
+                clock=self._clock,
                 log=self._log,
             )
             server = RpcServer([exchange_service(servicer)], security=self._config.security)

@@ -8,8 +8,10 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
+import grpc
 import pytest
 
 from opensqt.bootstrap.connector import Connector, ConnectorConfig
@@ -17,6 +19,8 @@ from opensqt.bootstrap.runtime import Runtime, connector_name, fresh_bytes
 from opensqt.core.ids import AccountName, ClientOrderId
 from opensqt.core.orders import OrderStatus
 from opensqt.core.registry import KillRow
+from opensqt.market_maker.v1 import exchange_pb2
+from opensqt.market_maker.v1.exchange_pb2_grpc import ExchangeServiceStub
 from opensqt.paper.config import Endpoint, PaperConfig
 from opensqt.paper.server import running
 from opensqt.ports.exchange import OrderUpdate, OutcomeClass, PriceUpdate, VenueCode, VenueEvent
@@ -25,6 +29,7 @@ from opensqt.rpc.exchange_client import GrpcExchange
 from opensqt.storage.control import open_control
 from opensqt.venues.session import LocalEndpoint
 from opensqt.venues.transport import Credentials, VenueConfigError
+from opensqt.wire.exchange import encode_place
 from tests.venues.paper_world import CLOCK, SYMBOL, order, until
 
 pytestmark = pytest.mark.e2e
@@ -128,6 +133,23 @@ async def test_an_order_goes_through_and_its_report_comes_back(
     assert found is not None
     assert found.status is OrderStatus.WORKING
     assert (stale.outcome, stale.code) == (OutcomeClass.NOT_SENT, VenueCode.STALE_EPOCH)
+
+
+async def test_an_old_client_may_read_but_not_trade(tmp_path: Path, run_root: str) -> None:
+    runtime = Runtime(data_dir=str(tmp_path), run_root=run_root)
+    async with paper(tmp_path) as endpoint:
+        connector = Connector(config_for(endpoint, runtime))
+        address = await connector.start()
+        async with grpc.aio.insecure_channel(address) as channel:
+            old = ExchangeServiceStub(channel)
+            rules = await old.GetSymbolInfo(exchange_pb2.GetSymbolInfoRequest(symbol=SYMBOL))
+            with pytest.raises(grpc.aio.AioRpcError, match=VenueCode.STALE_EPOCH):
+                await old.PlaceOrder(
+                    encode_place(replace(order("qold", price="30000"), account_epoch=0))
+                )
+        await connector.stop()
+
+    assert rules.tick_size.value == "0.1"
 
 
 async def test_opens_pass_once_the_store_was_read_and_stop_with_its_kill(
