@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 ACCOUNT = "paper"
 BALANCE = "10000"
 COMMAND_S = 250.0
+STATUS_S = 30.0
 CONFIG = """
 app: {{mode: paper, current_exchange: remote, timezone: UTC, data_dir: {data}}}
 accounts:
@@ -39,7 +40,7 @@ trading:
   grid_mode: long
   price_interval: "0.02"
   price_interval_unit: percent
-  order_quantity: "200"
+  order_quantity: "100"
   order_quantity_unit: quote
   buy_window_size: 5
   sell_window_size: 5
@@ -106,8 +107,15 @@ class Deployment:
         return answer.stdout
 
     def status(self) -> dict[str, Any]:
-        """Return ``status --json``."""
-        found: dict[str, Any] = json.loads(self.run("status", "--json"))
+        """Return ``status --json``; ask again for a while, as a busy machine answers late."""
+        give_up = time.monotonic() + STATUS_S
+        while True:
+            try:
+                found: dict[str, Any] = json.loads(self.run("status", "--json"))
+                break
+            except DrillError:
+                if time.monotonic() >= give_up:
+                    raise
         for one in (*found["processes"], *found["symbols"]):
             ticks = start_ticks(one["pid"]) if one["pid"] else None
             if ticks is not None:
