@@ -81,7 +81,7 @@ def children_of(deployment: Deployment, run: RunDir) -> tuple[Child, ...]:
     environment["PYTHONUNBUFFERED"] = "1"
     children = []
     if has_paper:
-        run.set_endpoint("paper_control", f"http://{paper.host}:{control_port}/paper/v1")
+        run.set_endpoint("paper_control", f"http://{paper.host}:{control_port}")
         children.append(
             Child(name=PAPER, arguments=_serve(PAPER, deployment), environment=environment)
         )

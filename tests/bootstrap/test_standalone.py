@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from opensqt.bootstrap.standalone import Child, Standalone, is_supervised
+from opensqt.bootstrap.standalone import Child, Standalone, children_of, is_supervised
+from opensqt.config.load import load
 from opensqt.system import log
 from opensqt.system.clock import SystemClock
 from opensqt.system.rundir import RunDir
@@ -70,6 +71,15 @@ async def settled(keeper: Standalone, *, restarts: int = 0, patience_s: float = 
 def fields(pid: object) -> list[str]:
     """Return what the kernel says of a process after its name: state, parent, group, session."""
     return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+
+
+def test_the_paper_venue_is_announced_as_the_supervisor_does(place: Place) -> None:
+    config = Path(__file__).parents[2] / "configs" / "paper.yaml"
+    deployment = load(config, {"OPENSQT_PAPER__CONTROL_PORT": "7001"})
+
+    children_of(deployment, place.run)
+
+    assert place.run.endpoints() == {"paper_control": "http://127.0.0.1:7001"}
 
 
 async def test_children_start_in_order_and_run_detached(place: Place) -> None:
