@@ -204,7 +204,7 @@ class Order:
     @property
     def is_settled(self) -> bool:
         """Tell whether nothing about this order can still change the position."""
-        return self.status.is_terminal and self.applied_quantity >= self.cumulative_quantity
+        return self.status in _TERMINAL and self.applied_quantity >= self.cumulative_quantity
 
     @property
     def is_doubtful(self) -> bool:
@@ -217,6 +217,22 @@ class Order:
         if self.is_live:
             return max(self.quantity, self.cumulative_quantity) - self.applied_quantity
         return max(self.cumulative_quantity - self.applied_quantity, ZERO)
+
+
+class Orders(dict[ClientOrderId, Order]):
+    """Orders by id, with the answer to the question asked most; not changed once it was asked."""
+
+    __slots__ = ("_unsettled",)
+    _unsettled: tuple[Order, ...]
+
+    @property
+    def unsettled(self) -> tuple[Order, ...]:
+        """Return the orders that may still change the position."""
+        try:
+            return self._unsettled
+        except AttributeError:
+            self._unsettled = tuple(order for order in self.values() if not order.is_settled)
+            return self._unsettled
 
 
 def join_report(

@@ -37,7 +37,7 @@ from opensqt.core.facts import (
 from opensqt.core.ids import ClientOrderId, UnitId, UnixMs
 from opensqt.core.instrument import Instrument
 from opensqt.core.money import ZERO, floor_to
-from opensqt.core.orders import Anomaly, Order, OrderStatus, Purpose, join_report
+from opensqt.core.orders import Anomaly, Order, Orders, OrderStatus, Purpose, join_report
 from opensqt.core.position import PositionBook, apply_fill
 
 # Settled orders kept in memory to recognise late and repeated reports; older ones are found in
@@ -104,11 +104,13 @@ class SymbolState:
     @property
     def live_orders(self) -> tuple[Order, ...]:
         """Return the orders that may still trade."""
-        return tuple(order for order in self.orders.values() if order.is_live)
+        return tuple(order for order in self.unsettled_orders if order.is_live)
 
     @property
     def unsettled_orders(self) -> tuple[Order, ...]:
         """Return the orders that may still change the position."""
+        if isinstance(self.orders, Orders):
+            return self.orders.unsettled
         return tuple(order for order in self.orders.values() if not order.is_settled)
 
     @property
@@ -206,7 +208,7 @@ def _apply_intended(state: SymbolState, fact: OrderIntended) -> SymbolState:
     return replace(
         state,
         slots={**state.slots, fact.slot: slot},
-        orders=_evicted({**state.orders, fact.client_order_id: order}),
+        orders=_evicted(state.orders, order),
         generation_next=max(state.generation_next, fact.generation + 1),
     )
 
@@ -336,7 +338,8 @@ def _apply_adjusted(state: SymbolState, fact: PositionAdjusted) -> SymbolState:
 def _with_updated(state: SymbolState, order: Order, *, at_ms: UnixMs) -> SymbolState:
     """Return the state with ``order`` replaced, and its slot released when it has settled."""
     was = state.orders[order.client_order_id]
-    orders = {**state.orders, order.client_order_id: order}
+    orders = Orders(state.orders)
+    orders[order.client_order_id] = order
     if order.is_settled and not was.is_settled:
         # To the end: what has settled last is forgotten last, however old the order is.
         orders[order.client_order_id] = orders.pop(order.client_order_id)
@@ -370,16 +373,19 @@ def _with_order(
     order = state.orders.get(client_order_id)
     if order is None:
         return _quarantined(state, Anomaly.UNKNOWN_ORDER, client_order_id)
-    order = replace(order, cancel_requested_ms=cancel_requested_ms)
-    return replace(state, orders={**state.orders, client_order_id: order})
+    orders = Orders(state.orders)
+    orders[client_order_id] = replace(order, cancel_requested_ms=cancel_requested_ms)
+    return replace(state, orders=orders)
 
 
 def _quarantined(state: SymbolState, anomaly: Anomaly, what: str) -> SymbolState:
     return replace(state, quarantine=state.quarantine or f"{anomaly}: {what}")
 
 
-def _evicted(orders: dict[ClientOrderId, Order]) -> dict[ClientOrderId, Order]:
-    """Return ``orders`` without those that settled first, beyond the number kept."""
+def _evicted(known: Mapping[ClientOrderId, Order], order: Order) -> Orders:
+    """Return ``known`` and ``order`` without those that settled first, beyond the number kept."""
+    orders = Orders(known)
+    orders[order.client_order_id] = order
     settled = [key for key, order in orders.items() if order.is_settled]
     for key in settled[:-SETTLED_KEPT]:
         del orders[key]

@@ -13,7 +13,8 @@ from typing import Final
 
 from opensqt.core import codec
 from opensqt.core.facts import CancelIntended, Fact, InventoryMoved, OrderIntended
-from opensqt.core.grid.band import quiet_band
+from opensqt.core.grid.band import QuietBand, quiet_band
+from opensqt.core.grid.ladder import reference_price
 from opensqt.core.grid.planner import Plan, anchor_facts, plan, stop_cancels
 from opensqt.core.ids import UnitId, UnixMs
 from opensqt.core.intents import CancelOrder, Intent, MoveInventory, PlaceOrder
@@ -76,6 +77,9 @@ class Decider:
         self._band: Band | None = None
         # The band promises for one state only; a fact may have come in while it was computed.
         self._band_sequence = 0
+        self._quiet: QuietBand | None = None
+        self._is_idle = False
+        self._was_open = False
         self._committed: dict[str, asyncio.Event] = {}
         self._decisions: set[asyncio.Task[str]] = set()
         self._last_plan: Plan | None = None
@@ -109,6 +113,8 @@ class Decider:
         if state.instrument is None:
             return False
         now_ms = self._clock.now_ms()
+        if self._is_quiet(state, now_ms, gate_open=gate_open):
+            return self._is_idle
         await self._recorder.record(anchor_facts(state, self.config.grid, now_ms=now_ms))
         state = self._recorder.state
         limits = self._limits(state)
@@ -120,7 +126,17 @@ class Decider:
             await self._act(verdict.approved, now_ms=now_ms)
         elif len(intents) == len(wanted.intents):
             self._rest(limits, now_ms=now_ms)
-        return not wanted.intents
+        self._is_idle = not wanted.intents
+        self._was_open = gate_open
+        return self._is_idle
+
+    def _is_quiet(self, state: SymbolState, now_ms: int, *, gate_open: bool) -> bool:
+        """Tell whether the last decision stands: that is what the band promises."""
+        band = self._quiet
+        if band is None or state.sequence != self._band_sequence or gate_open != self._was_open:
+            return False
+        reference = reference_price(state.price, self.config.grid.price_source)
+        return reference is not None and band.is_inside(reference, now_ms=now_ms)
 
     async def take_back(self) -> None:
         """Send the cancels a directive or a quarantine asks for, and nothing else."""
@@ -150,7 +166,7 @@ class Decider:
         if self._band is not None and is_current and now_ms < self._band.valid_until_ms:
             return
         quiet = quiet_band(state, self.config.grid, limits=limits, now_ms=UnixMs(now_ms))
-        self._band_sequence = state.sequence
+        self._band_sequence, self._quiet = state.sequence, quiet
         self._band = Band(
             reference=quiet.reference,
             low=quiet.low,

@@ -6,7 +6,7 @@ again. Facts arrive in sequence; anything else is reported as a gap, and the own
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -116,6 +116,7 @@ class ManagerLink:
         self._waiting: dict[int, asyncio.Future[Reply | Answer]] = {}
         self._next_request = 1
         self._attached = False
+        self._heard_ms = 0
         self.account_epoch = 0
         self.problem = ""
         """Why the newest connection ended or could not be made."""
@@ -152,21 +153,26 @@ class ManagerLink:
         self._transport = await self._link.connect()
         hello = self._owner.hello(session=self._session.name, acked_seq=self._session.acked_seq)
         self._transport.send(hello)
+        self._heard_ms = self._clock.monotonic_ms()
+        watch = asyncio.get_running_loop().create_task(self._end_silence(self._transport))
         try:
             while True:
-                for message in await self._heard(self._transport):
+                messages = await self._transport.receive()
+                self._heard_ms = self._clock.monotonic_ms()
+                for message in messages:
                     self._handle(message)
         finally:
+            watch.cancel()
             transport, self._transport = self._transport, None
             await transport.close()
 
-    async def _heard(self, transport: ManagerTransport) -> Sequence[Downward]:
-        try:
-            async with asyncio.timeout(SILENCE_MS_MAX / 1_000):
-                return await transport.receive()
-        except TimeoutError:
-            message = f"nothing was heard for {SILENCE_MS_MAX} ms"
-            raise LinkClosedError(message) from None
+    async def _end_silence(self, transport: ManagerTransport) -> None:
+        left_ms = SILENCE_MS_MAX
+        while left_ms > 0:
+            await self._clock.sleep_ms(left_ms)
+            left_ms = self._heard_ms + SILENCE_MS_MAX - self._clock.monotonic_ms()
+        self._log.warning("link.silent", silence_ms=SILENCE_MS_MAX)
+        await transport.close()
 
     def _handle(self, message: Downward) -> None:
         match message:

@@ -28,12 +28,14 @@ class ReconcileJob:
         reconciler: Reconciler,
         *,
         deliver: Callable[[Reconciled | TradesFound], None],
+        ended: Callable[[], None],
         clock: ClockPort,
         log: LogPort,
     ) -> None:
-        """Hand the results of ``reconciler`` to ``deliver``."""
+        """Hand the results of ``reconciler`` to ``deliver``; call ``ended`` after each pass."""
         self._reconciler = reconciler
         self._deliver = deliver
+        self._ended = ended
         self._clock = clock
         self._log = log
         self._wanted = 0
@@ -73,6 +75,18 @@ class ReconcileJob:
         if is_attached and not is_busy and (not self.is_done or is_due):
             self._audited_ms = now_ms
             self._task = asyncio.get_running_loop().create_task(self._pass(self._wanted))
+            self._task.add_done_callback(self._noted)
+
+    @property
+    def due_ms(self) -> int | None:
+        """Return when a pass that was put off is due, None when there is none."""
+        return None if self.is_done else self._not_before_ms
+
+    def _noted(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.problem = f"{type(error).__name__}: {error}"
+            self._log.error("reconcile.broken", reason=self.problem)
+        self._ended()
 
     def fetch_trades(self) -> None:
         """Ask for trades soon; calls while one is under way are answered by it."""

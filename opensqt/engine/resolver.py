@@ -46,25 +46,31 @@ class Resolver:
         log: LogPort,
         found: Callable[[Fact], None],
         trades_wanted: Callable[[], None],
+        answered: Callable[[], None],
         horizon_ms: int,
         visibility_ms: int,
     ) -> None:
-        """Ask ``venue``; report through ``found`` and ``trades_wanted``."""
+        """Ask ``venue``; report through ``found`` and ``trades_wanted``.
+
+        ``answered`` is called after every look-up: there may be a next one to plan.
+        """
         self._venue = venue
         self._symbol = symbol
         self._clock = clock
         self._log = log
         self._found = found
         self._trades_wanted = trades_wanted
+        self._answered = answered
         self._horizon_ms = horizon_ms
         self._visibility_ms = visibility_ms
         self._doubts: dict[ClientOrderId, _Doubt] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
-    def open_questions(self) -> int:
-        """Return how many orders are being looked up."""
-        return len(self._doubts)
+    def due_ms(self) -> int | None:
+        """Return when the next look-up is due, None while nothing is in doubt or all is asked."""
+        waiting = (doubt.next_ms for doubt in self._doubts.values() if not doubt.is_running)
+        return min(waiting, default=None)
 
     def doubt(self, client_order_id: ClientOrderId) -> None:
         """Look an order up soon, whatever its state seems to be."""
@@ -114,6 +120,7 @@ class Resolver:
             doubt.is_running = False
             doubt.next_ms = self._clock.now_ms() + lookup_wait_ms(doubt.lookups)
             doubt.lookups += 1
+            self._answered()
 
     def _report(self, order: Order, found: VenueOrder) -> None:
         is_same = (

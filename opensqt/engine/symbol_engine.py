@@ -136,6 +136,7 @@ class SymbolEngine:
             log=self._log,
             found=self._mailbox.put_fact,
             trades_wanted=self._fetch_trades,
+            answered=self._mailbox.wake,
             horizon_ms=self._config.horizon_ms,
             visibility_ms=self._config.visibility_ms,
         )
@@ -145,7 +146,11 @@ class SymbolEngine:
             self._link, state=lambda: self._recorder.state, journal=journal, clock=self._clock
         )
         return ReconcileJob(
-            reconciler, deliver=self._mailbox.put_fact, clock=self._clock, log=self._log
+            reconciler,
+            deliver=self._mailbox.put_fact,
+            ended=self._mailbox.wake,
+            clock=self._clock,
+            log=self._log,
         )
 
     # -- what others see
@@ -317,12 +322,16 @@ class SymbolEngine:
     def _wake_ms(self) -> int:
         if self._pending or self._controls:
             return JOURNAL_RETRY_MS
-        if self._resolver.open_questions or not self.is_ready:
-            return BUSY_WAKE_MS
-        quiet_until_ms = self._decider.quiet_until_ms
-        if quiet_until_ms is None:
-            return WAKE_MS
-        return min(max(quiet_until_ms - self._clock.now_ms(), 1), WAKE_MS)
+        now_ms = self._clock.now_ms()
+        due_ms = [now_ms + WAKE_MS]
+        for at_ms in (
+            self._resolver.due_ms,
+            self._reconciling.due_ms,
+            self._decider.quiet_until_ms,
+        ):
+            # What is overdue waits for something that wakes us, such as the link.
+            due_ms += [] if at_ms is None else [max(at_ms, now_ms + BUSY_WAKE_MS)]
+        return min(due_ms) - now_ms
 
     async def _cycle(self, mail: Mail[Control, Incoming]) -> None:
         self._controls.extend(mail.control)
