@@ -280,6 +280,8 @@ def _ray(layout: Layout, shared: dict[str, str]) -> ChildSpec:
     own["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     # A machine that is very busy takes longer than the minute Ray allows.
     own["RAY_DASHBOARD_STARTUP_TIMEOUT_S"] = str(_DASHBOARD_S)
+    # Ray's default of 15 puts every actor behind whatever else this machine has to do.
+    own["RAY_worker_niceness"] = "0"
     own["DASHBOARD_METRIC_PORT"] = str(ports.dashboard_metrics)
     own["AUTOSCALER_METRIC_PORT"] = str(ports.autoscaler_metrics)
     return ChildSpec(
