@@ -186,13 +186,6 @@ async def test_fills_during_a_reconnect_are_found(tmp_path: Path) -> None:
         await flow.expect(position="0.01", state="quoting")
 
 
-@pytest.mark.xfail(reason="a public reconnect does not read the last trade again", strict=True)
-async def test_the_last_trade_during_a_reconnect_is_known(tmp_path: Path) -> None:
-    async with scenario(tmp_path) as flow:
-        await flow.fault("disconnect")
-        await flow.jump("2995.00")
-
-
 @pytest.mark.parametrize("part", [CONNECTOR, EXCHANGE, SYMBOL])
 async def test_each_process_may_die_alone(tmp_path: Path, part: str) -> None:
     async with scenario(tmp_path, layout=APART, patience_s=2 * SETTLE_S) as flow:
