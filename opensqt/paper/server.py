@@ -84,6 +84,8 @@ class Dispatcher:
         trouble = self._faults.draw(raw.method, raw.path)
         if trouble.delay_ms:
             await asyncio.sleep(trouble.delay_ms / 1000)
+        if self._venue.store.is_behind:
+            return _cut(request)
         try:
             response = self._respond(raw, trouble)
         except StoreError as error:

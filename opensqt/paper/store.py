@@ -110,6 +110,8 @@ class Store:
             message = f"expected schema {SCHEMA_VERSION} in {path}, got {version}"
             raise StoreError(message)
         self._until_prune = _PRUNE_EVERY
+        self.is_behind = False
+        """Whether a commit failed: the model has what the book does not, so nobody may see it."""
 
     def close(self) -> None:
         """Close the file; the store cannot be used any more."""
@@ -133,6 +135,7 @@ class Store:
             self._write_requests(requests)
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
+            self.is_behind = True
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             message = f"cannot commit to the book: {error}"

@@ -164,6 +164,9 @@ async def test_a_venue_that_cannot_write_its_book_ends(config: PaperConfig) -> N
 
         with pytest.raises(aiohttp.ClientError):
             await client.place("BUY", "59000.0", "0.001")
+        # Nobody hears of what the model took and the book does not have.
+        with pytest.raises(aiohttp.ClientError):
+            await client.signed("GET", "/fapi/v1/openOrders")
         with pytest.raises(Exception, match="cannot go on"):
             await asyncio.wait_for(failing, 5)
 
