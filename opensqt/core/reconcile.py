@@ -12,7 +12,7 @@ from typing import Final
 
 from opensqt.core.ids import UnixMs
 from opensqt.core.money import ZERO
-from opensqt.core.orders import Order, Side
+from opensqt.core.orders import Order, OrderStatus, Side
 from opensqt.core.position import PositionBook
 from opensqt.core.symbol import SymbolState
 
@@ -39,17 +39,18 @@ def proves_absence(  # noqa: PLR0913 - the rule has this many conditions, each i
     horizon_ms: int,
     visibility_ms: int,
 ) -> bool:
-    """Tell whether an order of unknown outcome is proven never to trade.
+    """Tell whether an order is proven never to trade, or not any more.
 
     ``not_found_ms`` holds the start times of the look-ups that found nothing. The request could
     leave until ``order.deadline_ms``; ``horizon_ms`` (H) later it can no longer take effect, and
     ``visibility_ms`` (V) after that it must be visible. All sources must have answered in the same
-    pass (``is_pass_complete``).
+    pass (``is_pass_complete``). An order that was seen working may be proven absent too: venues
+    forget orders that ended without a trade. ``has_trade`` means one that is not booked yet.
     """
     settled_ms = order.deadline_ms + horizon_ms
     late = [at_ms for at_ms in not_found_ms if at_ms >= settled_ms]
     return (
-        order.is_doubtful
+        order.is_live
         and is_pass_complete
         and not in_open_list
         and not has_trade
@@ -59,10 +60,24 @@ def proves_absence(  # noqa: PLR0913 - the rule has this many conditions, each i
     )
 
 
-def trades_since_ms(state: SymbolState, *, now_ms: int) -> UnixMs:
-    """Return from when trades must be asked for so that no fill can be missed."""
-    oldest = min((order.created_ms for order in state.unsettled_orders), default=now_ms)
+def trades_since_ms(state: SymbolState, *, now_ms: int, booked_ms: UnixMs | None = None) -> UnixMs:
+    """Return from when trades must be asked for so that no fill can be missed.
+
+    ``booked_ms`` is when trades were asked for last by this process, and what came was booked. An
+    order that has been resting since before then has no older trade unless its sum is short or its
+    trades could not be told from those of others.
+    """
+    orders = state.unsettled_orders
+    if booked_ms is not None:
+        now_ms = min(now_ms, booked_ms)
+        orders = tuple(order for order in orders if not _adds_up(order))
+    oldest = min((order.created_ms for order in orders), default=now_ms)
     return UnixMs(max(min(oldest, now_ms) - TRADE_OVERLAP_MS, 0))
+
+
+def _adds_up(order: Order) -> bool:
+    is_known = order.status is OrderStatus.WORKING and order.venue_order_id is not None
+    return is_known and order.applied_quantity >= order.cumulative_quantity
 
 
 class PositionVerdict(StrEnum):

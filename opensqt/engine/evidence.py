@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from opensqt.core.facts import Evidence, Fact, OrderReported, TradeFilled
+from opensqt.core.facts import Evidence, Fact, OrderReported, TradeFilled, UnitQuarantined
 from opensqt.core.ids import ClientOrderId, UnixMs, is_ours
-from opensqt.core.orders import OrderStatus
+from opensqt.core.orders import Order, OrderStatus
 from opensqt.core.symbol import SymbolState
 from opensqt.ports.exchange import (
     OrderUpdate,
@@ -46,6 +46,15 @@ def reported(order: VenueOrder, *, evidence: Evidence, at_ms: UnixMs) -> OrderRe
         evidence=evidence,
         at_ms=at_ms,
     )
+
+
+def contradictions(found: VenueOrder, order: Order, *, at_ms: UnixMs) -> tuple[Fact, ...]:
+    """Return a quarantine when the venue holds another order under the id of ours."""
+    known = (order.side, order.price, order.quantity)
+    if (found.side, found.price, found.quantity) == known:
+        return ()
+    reason = f"the venue holds another order under our id {order.client_order_id}"
+    return (UnitQuarantined(reason=reason, at_ms=at_ms),)
 
 
 def placed(client_order_id: ClientOrderId, outcome: Outcome, *, at_ms: UnixMs) -> OrderReported:

@@ -12,9 +12,10 @@ from opensqt.core.facts import (
     OrderReported,
     QuarantineLifted,
     TradeFilled,
+    UnitQuarantined,
 )
 from opensqt.core.ids import ClientOrderId, TradeId
-from opensqt.core.orders import join_report
+from opensqt.core.orders import OrderStatus, join_report
 from opensqt.core.symbol import SymbolState, apply
 from opensqt.engine.evidence import understand
 from opensqt.engine.reconciler import Findings
@@ -125,6 +126,9 @@ class Intake:
                     # An answer that took longer than the order is remembered is only late.
                     own = fact.client_order_id
                     return await self._journal.find_order(client_order_id=own) is None
+                is_proof = fact.status is OrderStatus.ABSENT
+                if is_proof and fact.reason != order.status and not order.is_doubtful:
+                    return False  # seen since the proof was made
                 status, cumulative, _ = join_report(
                     order, status=fact.status, cumulative_quantity=fact.cumulative_quantity
                 )
@@ -137,5 +141,7 @@ class Intake:
                     return fact.trade_id not in order.trade_ids
                 is_known = fact.trade_id in booked
                 return not is_known and not await self._journal.has_trade(fact.trade_id)
+            case UnitQuarantined():
+                return not state.quarantine
             case _:
                 return True

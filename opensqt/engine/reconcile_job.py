@@ -59,16 +59,20 @@ class ReconcileJob:
     def complete(self, number: int) -> None:
         """Note that the facts of a pass are committed and nothing speaks against quoting."""
         self._done = max(self._done, number)
-        self._audited_ms = self._clock.now_ms()
+        self._audited_ms = self._clock.monotonic_ms()
+
+    def booked(self, findings: Findings) -> None:
+        """Note that the facts of a pass are committed."""
+        self._reconciler.booked(findings)
 
     def try_again(self, *, in_ms: int) -> None:
         """Repeat the pass later: what it found may still explain itself."""
-        self._not_before_ms = self._clock.now_ms() + in_ms
+        self._not_before_ms = self._clock.monotonic_ms() + in_ms
 
     def step(self, *, is_attached: bool) -> None:
         """Start a pass when one is wanted or the periodic one is due."""
         is_busy = self._task is not None and not self._task.done()
-        now_ms = self._clock.now_ms()
+        now_ms = self._clock.monotonic_ms()
         is_due = now_ms - self._audited_ms >= AUDIT_EVERY_MS
         if now_ms < self._not_before_ms:
             return
@@ -79,7 +83,7 @@ class ReconcileJob:
 
     @property
     def due_ms(self) -> int | None:
-        """Return when a pass that was put off is due, None when there is none."""
+        """Return the monotonic time of a pass that was put off, None when there is none."""
         return None if self.is_done else self._not_before_ms
 
     def _noted(self, task: asyncio.Task[None]) -> None:

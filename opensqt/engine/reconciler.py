@@ -10,16 +10,17 @@ from dataclasses import dataclass, field, replace
 
 from opensqt.core.facts import Evidence, Fact, InstrumentLoaded, OrderReported
 from opensqt.core.ids import ClientOrderId, Symbol, UnixMs, VenueOrderId, is_ours, is_sibling
-from opensqt.core.orders import OrderStatus
+from opensqt.core.orders import Order, OrderStatus
 from opensqt.core.position import PositionBook
 from opensqt.core.reconcile import trades_since_ms
 from opensqt.core.symbol import SymbolState
-from opensqt.engine.evidence import owner_of, reported, understand
+from opensqt.engine.evidence import contradictions, owner_of, reported, understand
 from opensqt.ports.clock import ClockPort
 from opensqt.ports.exchange import (
     ExchangePort,
     Listing,
     TradeUpdate,
+    VenueOrder,
     VenuePosition,
     VenueTrade,
     VenueUnavailableError,
@@ -36,7 +37,11 @@ class Findings:
     """Open orders with our deployment's tag that the journal does not know."""
     siblings: list[ClientOrderId] = field(default_factory=list)
     """Open orders of another deployment of this program."""
+    missing: list[ClientOrderId] = field(default_factory=list)
+    """Working orders that are neither in the open list nor found."""
     foreign_orders: int = 0
+    asked_ms: UnixMs | None = None
+    """When the trades were asked for, wall time."""
     book: PositionBook | None = None
     """Our book when the venue was asked for its position."""
     position: VenuePosition | None = None
@@ -62,6 +67,7 @@ class Reconciler:
         self._state = state
         self._journal = journal
         self._clock = clock
+        self._booked_ms: UnixMs | None = None
 
     async def full(self) -> Findings:
         """Return everything the venue knows and we may not; raise ``VenueUnavailableError``."""
@@ -77,6 +83,10 @@ class Reconciler:
     def _symbol(self) -> Symbol:
         return self._state().unit.symbol
 
+    def booked(self, findings: Findings) -> None:
+        """Note that the journal holds what ``findings`` found."""
+        self._booked_ms = findings.asked_ms
+
     async def _instrument(self, findings: Findings) -> None:
         instrument = await self._venue.instrument(self._symbol)
         if instrument != self._state().instrument:
@@ -84,21 +94,11 @@ class Reconciler:
 
     async def _orders(self, findings: Findings) -> None:
         listing = _complete(await self._venue.open_orders(self._symbol))
-        state = self._state()
         seen = set()
         for order in listing.orders:
-            own = order.client_order_id
-            if own in state.orders:
-                seen.add(own)
-                findings.facts.append(
-                    reported(order, evidence=Evidence.OPEN_LIST, at_ms=self._now())
-                )
-            elif is_ours(own, deployment=state.deployment):
-                findings.orphans.append(own)
-            elif is_sibling(own, deployment=state.deployment):
-                findings.siblings.append(own)
-            else:
-                findings.foreign_orders += 1
+            seen.add(order.client_order_id)
+            await self._listed(order, findings)
+        state = self._state()
         for known in state.unsettled_orders:
             if known.client_order_id in seen or known.status is OrderStatus.INTENT:
                 continue
@@ -106,11 +106,42 @@ class Reconciler:
                 state.unit.symbol, client_order_id=known.client_order_id
             )
             if found is not None:
-                findings.facts.append(reported(found, evidence=Evidence.LOOKUP, at_ms=self._now()))
+                self._report(found, known, Evidence.LOOKUP, findings)
+            elif known.status is OrderStatus.WORKING:
+                findings.missing.append(known.client_order_id)
+
+    async def _listed(self, order: VenueOrder, findings: Findings) -> None:
+        state, own = self._state(), order.client_order_id
+        known = state.orders.get(own)
+        if known is not None:
+            self._report(order, known, Evidence.OPEN_LIST, findings)
+        elif is_ours(own, deployment=state.deployment):
+            if await self._is_orphan(own):
+                findings.orphans.append(own)
+        elif is_sibling(own, deployment=state.deployment):
+            findings.siblings.append(own)
+        else:
+            findings.foreign_orders += 1
+
+    async def _is_orphan(self, own: ClientOrderId) -> bool:
+        if await self._journal.find_order(client_order_id=own) is None:
+            return True
+        # It has settled and was forgotten while the list was on its way, or it lives again.
+        found = await self._venue.find_order(self._symbol, client_order_id=own)
+        return found is not None and found.status is OrderStatus.WORKING
+
+    def _report(
+        self, order: VenueOrder, known: Order, evidence: Evidence, findings: Findings
+    ) -> None:
+        findings.facts += contradictions(order, known, at_ms=self._now())
+        findings.facts.append(reported(order, evidence=evidence, at_ms=self._now()))
 
     async def add_trades(self, findings: Findings) -> None:
         """Add the trades the book does not hold yet, oldest first."""
-        since_ms = trades_since_ms(self._state(), now_ms=self._now())
+        findings.asked_ms = self._now()
+        since_ms = trades_since_ms(
+            self._state(), now_ms=findings.asked_ms, booked_ms=self._booked_ms
+        )
         listing = _complete(await self._venue.trades(self._symbol, since_ms=since_ms))
         owners: dict[VenueOrderId, ClientOrderId] = {
             fact.venue_order_id: fact.client_order_id

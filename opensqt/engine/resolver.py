@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from opensqt.core.facts import Evidence, Fact, OrderReported, UnitQuarantined
-from opensqt.core.ids import ClientOrderId, Symbol
+from opensqt.core.facts import Evidence, Fact, OrderReported
+from opensqt.core.ids import ClientOrderId, Symbol, UnixMs
 from opensqt.core.orders import Order, OrderStatus
-from opensqt.core.reconcile import lookup_wait_ms, proves_absence, trades_since_ms
+from opensqt.core.reconcile import TRADE_OVERLAP_MS, lookup_wait_ms, proves_absence
 from opensqt.core.symbol import SymbolState
-from opensqt.engine.evidence import reported
+from opensqt.engine.evidence import contradictions, reported
 from opensqt.ports.clock import ClockPort
 from opensqt.ports.exchange import ExchangePort, Listing, VenueOrder, VenueUnavailableError
 from opensqt.ports.telemetry import LogPort
@@ -26,6 +26,10 @@ CANCEL_PATIENCE_MS: Final = 2_000
 
 @dataclass(slots=True)
 class _Doubt:
+    since_ms: int
+    """Monotonic time of the doubt; a wall clock that is set proves nothing."""
+    base_ms: int
+    """What the clock of the proof shows at that time, see ``_base_ms``."""
     not_found_ms: list[int] = field(default_factory=list)
     lookups: int = 0
     next_ms: int = 0
@@ -64,24 +68,26 @@ class Resolver:
         self._horizon_ms = horizon_ms
         self._visibility_ms = visibility_ms
         self._doubts: dict[ClientOrderId, _Doubt] = {}
+        self._forced: set[ClientOrderId] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def due_ms(self) -> int | None:
-        """Return when the next look-up is due, None while nothing is in doubt or all is asked."""
+        """Return the monotonic time of the next look-up, None while there is nothing to ask."""
         waiting = (doubt.next_ms for doubt in self._doubts.values() if not doubt.is_running)
         return min(waiting, default=None)
 
     def doubt(self, client_order_id: ClientOrderId) -> None:
         """Look an order up soon, whatever its state seems to be."""
-        self._doubts.setdefault(client_order_id, _Doubt()).is_forced = True
+        self._forced.add(client_order_id)
 
     def step(self, state: SymbolState, *, in_flight: frozenset[ClientOrderId]) -> None:
         """Start the look-ups that are due; forget the questions that are answered."""
         now_ms = self._clock.now_ms()
         for order in state.unsettled_orders:
-            if order.client_order_id not in in_flight and _is_questionable(order, now_ms):
-                self._doubts.setdefault(order.client_order_id, _Doubt())
+            if order.client_order_id not in in_flight:
+                self._wonder(order, now_ms)
+        self._forced.clear()
         for client_order_id, doubt in tuple(self._doubts.items()):
             if doubt.is_running:
                 continue
@@ -89,58 +95,69 @@ class Resolver:
             is_open = known is not None and not known.is_settled
             if known is None or not is_open or not _is_asked(known, doubt, now_ms):
                 del self._doubts[client_order_id]
-            elif now_ms >= doubt.next_ms:
+            elif self._clock.monotonic_ms() >= doubt.next_ms:
                 doubt.is_running = True
-                task = asyncio.get_running_loop().create_task(self._look(known, doubt, state))
+                task = asyncio.get_running_loop().create_task(self._look(known, doubt))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
+
+    def _wonder(self, order: Order, now_ms: int) -> None:
+        own = order.client_order_id
+        if own not in self._doubts and (own in self._forced or _is_questionable(order, now_ms)):
+            self._doubts[own] = _Doubt(
+                since_ms=self._clock.monotonic_ms(),
+                base_ms=_base_ms(order, now_ms=now_ms, horizon_ms=self._horizon_ms),
+            )
+        if own in self._forced:
+            self._doubts[own].is_forced = True
+
+    def _proof_ms(self, doubt: _Doubt) -> int:
+        return doubt.base_ms + self._clock.monotonic_ms() - doubt.since_ms
 
     def abandon(self) -> None:
         """Stop asking."""
         for task in tuple(self._tasks):
             task.cancel()
 
-    async def _look(self, order: Order, doubt: _Doubt, state: SymbolState) -> None:
-        started_ms = self._clock.now_ms()
+    async def _look(self, order: Order, doubt: _Doubt) -> None:
+        started_ms = self._proof_ms(doubt)
         try:
             found = await self._venue.find_order(
                 self._symbol, client_order_id=order.client_order_id
             )
-            doubt.is_forced = False
+            # A working order nobody finds is asked for until it shows or is proven gone.
+            doubt.is_forced = found is None and order.status is OrderStatus.WORKING
             if found is not None:
                 self._report(order, found)
+            elif order.status.is_terminal:
+                # The venue has forgotten it, but not its trades.
+                self._trades_wanted()
             else:
                 doubt.not_found_ms.append(started_ms)
-                await self._consider_absence(order, doubt, state)
+                await self._consider_absence(order, doubt)
         except VenueUnavailableError as error:
             self._log.debug(
                 "lookup.failed", client_order_id=order.client_order_id, reason=str(error)
             )
         finally:
             doubt.is_running = False
-            doubt.next_ms = self._clock.now_ms() + lookup_wait_ms(doubt.lookups)
+            doubt.next_ms = self._clock.monotonic_ms() + lookup_wait_ms(doubt.lookups)
             doubt.lookups += 1
             self._answered()
 
     def _report(self, order: Order, found: VenueOrder) -> None:
-        is_same = (
-            found.side is order.side
-            and found.price == order.price
-            and found.quantity == order.quantity
-        )
-        if not is_same:
-            reason = f"the venue holds another order under our id {order.client_order_id}"
-            self._found(UnitQuarantined(reason=reason, at_ms=self._clock.now_ms()))
+        for fact in contradictions(found, order, at_ms=self._clock.now_ms()):
+            self._found(fact)
         self._found(reported(found, evidence=Evidence.LOOKUP, at_ms=self._clock.now_ms()))
         if found.cumulative_quantity > order.applied_quantity:
             self._trades_wanted()
 
-    async def _consider_absence(self, order: Order, doubt: _Doubt, state: SymbolState) -> None:
-        if not order.is_doubtful or not self._is_due(order, doubt):
+    async def _consider_absence(self, order: Order, doubt: _Doubt) -> None:
+        if not self._is_due(order, doubt):
             return
         listing = await self._venue.open_orders(self._symbol)
-        since_ms = trades_since_ms(state, now_ms=order.created_ms)
-        trades = await self._venue.trades(self._symbol, since_ms=since_ms)
+        since_ms = max(order.created_ms - TRADE_OVERLAP_MS, 0)
+        trades = await self._venue.trades(self._symbol, since_ms=UnixMs(since_ms))
         has_trade = await self._has_trade(order, trades)
         if proves_absence(
             order,
@@ -148,7 +165,7 @@ class Resolver:
             in_open_list=any(o.client_order_id == order.client_order_id for o in listing.orders),
             has_trade=has_trade,
             is_pass_complete=listing.is_complete and trades.is_complete,
-            now_ms=self._clock.now_ms(),
+            now_ms=self._proof_ms(doubt),
             horizon_ms=self._horizon_ms,
             visibility_ms=self._visibility_ms,
         ):
@@ -157,6 +174,7 @@ class Resolver:
                 OrderReported(
                     client_order_id=order.client_order_id,
                     status=OrderStatus.ABSENT,
+                    reason=str(order.status),
                     evidence=Evidence.RESOLVER,
                     at_ms=self._clock.now_ms(),
                 )
@@ -170,14 +188,16 @@ class Resolver:
             in_open_list=False,
             has_trade=False,
             is_pass_complete=True,
-            now_ms=self._clock.now_ms(),
+            now_ms=self._proof_ms(doubt),
             horizon_ms=self._horizon_ms,
             visibility_ms=self._visibility_ms,
         )
 
     async def _has_trade(self, order: Order, trades: Listing) -> bool:
-        """Tell whether a trade belongs to the order, asking who owns the unnamed ones."""
+        """Tell whether the order has a trade we do not know, asking who owns the unnamed ones."""
         for trade in trades.trades:
+            if trade.trade_id in order.trade_ids:
+                continue
             owner: str = trade.client_order_id
             if not owner:
                 found = await self._venue.find_order(
@@ -188,6 +208,18 @@ class Resolver:
                 self._trades_wanted()
                 return True
         return False
+
+
+def _base_ms(order: Order, *, now_ms: int, horizon_ms: int) -> int:
+    """Return what the clock of an order's proof shows when the doubt begins.
+
+    It shows the order's own deadline when nothing can leave any more, and runs on monotonic time.
+    A working order was taken by the venue: only visibility is waited for.
+    """
+    if order.status is OrderStatus.WORKING:
+        return order.deadline_ms + horizon_ms
+    until_deadline_ms = min(order.deadline_ms - now_ms, order.deadline_ms - order.created_ms)
+    return order.deadline_ms - max(until_deadline_ms, 0)
 
 
 def _is_questionable(order: Order, now_ms: int) -> bool:

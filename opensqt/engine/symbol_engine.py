@@ -322,16 +322,13 @@ class SymbolEngine:
     def _wake_ms(self) -> int:
         if self._pending or self._controls:
             return JOURNAL_RETRY_MS
-        now_ms = self._clock.now_ms()
-        due_ms = [now_ms + WAKE_MS]
-        for at_ms in (
-            self._resolver.due_ms,
-            self._reconciling.due_ms,
-            self._decider.quiet_until_ms,
-        ):
-            # What is overdue waits for something that wakes us, such as the link.
-            due_ms += [] if at_ms is None else [max(at_ms, now_ms + BUSY_WAKE_MS)]
-        return min(due_ms) - now_ms
+        waits_ms = [WAKE_MS]
+        for at_ms in (self._resolver.due_ms, self._reconciling.due_ms):
+            waits_ms += [] if at_ms is None else [at_ms - self._clock.monotonic_ms()]
+        if self._decider.quiet_until_ms is not None:
+            waits_ms.append(self._decider.quiet_until_ms - self._clock.now_ms())
+        # What is overdue waits for something that wakes us, such as the link.
+        return max(min(waits_ms), BUSY_WAKE_MS)
 
     async def _cycle(self, mail: Mail[Control, Incoming]) -> None:
         self._controls.extend(mail.control)
@@ -394,6 +391,9 @@ class SymbolEngine:
         for orphan in batch.orphans:
             await self._quarantine(f"an order with our id {orphan} is not in the journal")
         for reconciled in batch.reconciled:
+            self._reconciling.booked(reconciled.findings)
+            for missing in reconciled.findings.missing:
+                self._resolver.doubt(missing)
             await self._compare(reconciled)
         # A trade that was looked up, or came after the end of its order, is news to the gate.
         if batch.has_trades or batch.reconciled or any(map(_is_unheard, batch.facts)):

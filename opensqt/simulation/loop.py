@@ -52,6 +52,10 @@ class VirtualClock:
         """Return wall milliseconds of the simulated host."""
         return UnixMs(START_MS + self._skew_ms + self.monotonic_ms())
 
+    def set_by(self, jump_ms: int) -> None:
+        """Set the wall clock forward, or back; the monotonic one does not notice."""
+        self._skew_ms += jump_ms
+
     def monotonic_ms(self) -> int:
         """Return virtual milliseconds since the start."""
         return round(self._loop.time() * 1_000)

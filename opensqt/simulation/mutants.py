@@ -99,8 +99,8 @@ async def _cancel_is_success(self: executor.Executor, client_order_id: ClientOrd
     )
 
 
-def _no_overlap(state: object, *, now_ms: int) -> UnixMs:
-    _ = state
+def _no_overlap(state: object, *, now_ms: int, booked_ms: object) -> UnixMs:
+    _ = state, booked_ms
     return UnixMs(now_ms - 1_000)
 
 

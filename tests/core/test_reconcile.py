@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensqt.core.ids import AccountName, ClientOrderId, Symbol, UnitId, UnixMs
+from opensqt.core.ids import AccountName, ClientOrderId, Symbol, UnitId, UnixMs, VenueOrderId
 from opensqt.core.orders import Order, OrderStatus, Purpose, Side, TimeInForce
 from opensqt.core.reconcile import (
     LOOKUP_MAX_MS,
@@ -75,8 +75,8 @@ def test_each_missing_condition_leaves_the_order_unknown(missing: dict[str, obje
     assert not proven(**missing)
 
 
-@pytest.mark.parametrize("status", [s for s in OrderStatus if s not in ("intent", "unknown")])
-def test_only_an_unknown_outcome_can_be_proven_absent(status: OrderStatus) -> None:
+@pytest.mark.parametrize("status", [s for s in OrderStatus if s.is_terminal])
+def test_only_an_order_that_may_still_trade_can_be_proven_absent(status: OrderStatus) -> None:
     assert not proven(replace(ORDER, status=status))
 
 
@@ -108,6 +108,21 @@ def test_trades_are_asked_for_since_before_the_oldest_open_question() -> None:
     assert trades_since_ms(state(settled), now_ms=10**6) == 10**6 - TRADE_OVERLAP_MS
     assert trades_since_ms(state(ORDER), now_ms=10**6) == ORDER.created_ms - TRADE_OVERLAP_MS
     assert trades_since_ms(state(ORDER), now_ms=0) == 0
+
+
+def test_orders_that_rest_for_days_do_not_have_their_trades_asked_for_again_and_again() -> None:
+    resting = replace(
+        ORDER, status=OrderStatus.WORKING, venue_order_id=VenueOrderId("v"), created_ms=UnixMs(5)
+    )
+    short = replace(resting, cumulative_quantity=Decimal(1))
+    unnamed = replace(resting, venue_order_id=None)
+    now_ms, booked_ms = 10**9, UnixMs(10**9 - 30_000)
+
+    assert trades_since_ms(state(resting), now_ms=now_ms) == 0
+    since_ms = trades_since_ms(state(resting), now_ms=now_ms, booked_ms=booked_ms)
+    assert since_ms == booked_ms - TRADE_OVERLAP_MS
+    for order in (short, unnamed, replace(ORDER, created_ms=UnixMs(5))):
+        assert trades_since_ms(state(order), now_ms=now_ms, booked_ms=booked_ms) == 0
 
 
 @pytest.mark.parametrize(

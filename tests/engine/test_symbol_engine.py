@@ -5,13 +5,17 @@ from collections.abc import Sequence
 import pytest
 
 from opensqt.core.facts import CancelIntended, Directive, DirectiveGiven, Fact, OrderIntended
+from opensqt.core.ids import ClientOrderId, Symbol, VenueOrderId
+from opensqt.core.orders import OrderStatus
 from opensqt.engine.local_link import LocalManagerEnd
-from opensqt.ports.exchange import VenueUnavailableError
+from opensqt.ports.exchange import VenueOrder, VenueUnavailableError
 from opensqt.ports.journal import JournalError, SequenceConflictError
 from opensqt.ports.link import Band
+from opensqt.simulation.faults import Faults
 from opensqt.simulation.journal import CommitPoint
 from opensqt.simulation.venue import VenueConnection
-from tests.engine.stage import UNIT, Stage, play
+from tests.engine.doubles import SYMBOL
+from tests.engine.stage import CONFIG, UNIT, Stage, play
 
 
 class Disk:
@@ -142,5 +146,54 @@ def test_the_newest_band_is_always_one_of_the_present_state() -> None:
         await stage.sleep(5_000)
 
         assert sequences[-1] == stage.state.sequence
+
+    play(story)
+
+
+class Forgetful(VenueConnection):
+    """Knows nothing of orders that ended."""
+
+    async def find_order(
+        self,
+        symbol: Symbol,
+        *,
+        client_order_id: ClientOrderId | None = None,
+        venue_order_id: VenueOrderId | None = None,
+    ) -> VenueOrder | None:
+        found = await super().find_order(
+            symbol, client_order_id=client_order_id, venue_order_id=venue_order_id
+        )
+        return found if found is None or found.status is OrderStatus.WORKING else None
+
+
+def test_an_order_that_ended_unseen_and_is_forgotten_does_not_block_its_level_for_ever() -> None:
+    async def story(stage: Stage) -> None:
+        await stage.open()
+        gone = stage.live[0]
+        now_ms = stage.clock.now_ms()
+        stage.model.cancel(
+            UNIT.account, SYMBOL, now_ms=now_ms, client_order_id=gone.client_order_id
+        )
+
+        await stage.until(lambda: len(stage.open_orders) >= 3, within_ms=60_000)
+
+        assert stage.state.orders[gone.client_order_id].status is OrderStatus.ABSENT
+        assert not stage.state.quarantine
+
+    play(story, venue_type=Forgetful)
+
+
+def test_a_wall_clock_that_is_set_forward_proves_no_absence() -> None:
+    async def story(stage: Stage) -> None:
+        await stage.open()
+        stage.world.faults = Faults(drop_request=1.0)
+        stage.quote("1003")
+        await stage.until(lambda: any(o.status is OrderStatus.UNKNOWN for o in stage.live))
+        stage.clock.set_by(3_600_000)
+        await stage.sleep(CONFIG.horizon_ms - 1_000)
+
+        assert any(o.status is OrderStatus.UNKNOWN for o in stage.live)
+        stage.world.faults = Faults()
+        await stage.until(lambda: not any(o.is_doubtful for o in stage.live), within_ms=30_000)
 
     play(story)

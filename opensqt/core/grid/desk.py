@@ -47,8 +47,9 @@ class Desk:
         )
 
     def is_resting(self, slot: Slot) -> bool:
-        """Tell whether the level must wait after refusals."""
-        return self.now_ms < retry_at_ms(slot, backoff_ms=self.config.retry_backoff_ms)
+        """Tell whether the level must wait after refusals; not across a clock that was set back."""
+        retry_ms = retry_at_ms(slot, backoff_ms=self.config.retry_backoff_ms)
+        return slot.refused_ms <= self.now_ms < retry_ms
 
     def target_quantity(self, price: Decimal) -> Decimal:
         """Return what a level at ``price`` holds when it is full, in whole lots."""

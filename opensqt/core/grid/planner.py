@@ -122,6 +122,12 @@ def next_cancel_ms(order: Order) -> int:
     return 0 if order.cancel_requested_ms is None else order.cancel_requested_ms + CANCEL_REPEAT_MS
 
 
+def _may_cancel(order: Order, now_ms: int) -> bool:
+    """Tell whether the last request is old enough, or from before the clock was set back."""
+    asked_ms = order.cancel_requested_ms
+    return asked_ms is None or not asked_ms <= now_ms < asked_ms + CANCEL_REPEAT_MS
+
+
 def _plan(intents: tuple[Intent, ...], idle: Idle, skipped: tuple[Skipped, ...] = ()) -> Plan:
     return Plan(intents=intents, idle=Idle.NOT_IDLE if intents else idle, skipped=skipped)
 
@@ -184,7 +190,7 @@ def stop_cancels(state: SymbolState, now_ms: int) -> tuple[Intent, ...]:
         if order.status in (OrderStatus.WORKING, OrderStatus.UNKNOWN)
         and order.purpose is not Purpose.FLATTEN
         and (is_everything or order.purpose is Purpose.OPEN)
-        and now_ms >= next_cancel_ms(order)
+        and _may_cancel(order, now_ms)
     )
 
 
@@ -197,5 +203,5 @@ def _window_cancels(desk: Desk) -> tuple[Intent, ...]:
         if order.status is OrderStatus.WORKING
         and order.purpose is Purpose.OPEN
         and order.slot < lowest
-        and desk.now_ms >= next_cancel_ms(order)
+        and _may_cancel(order, desk.now_ms)
     )
