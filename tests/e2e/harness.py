@@ -9,19 +9,13 @@ such as an id accepted twice, fails at once.
 """
 
 import asyncio
-import json
-import multiprocessing
-import os
 import shutil
-import signal
-import socket
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -47,135 +41,18 @@ from opensqt.venues.factory import build_venue
 from opensqt.venues.session import LocalEndpoint
 from opensqt.venues.transport import Credentials
 from tests.e2e.agreement import Witnesses, crimes, differences, underived, wishes
+from tests.e2e.child import LOOK_S, SETTLE_S, Child, ProcessGoneError
+from tests.e2e.expectation import Expectation, View
 from tests.e2e.ledger import ZERO, Ledger, earned, parse
-from tests.e2e.processes import ALL, Crash, ProcessSpec, main
+from tests.e2e.processes import ALL, Crash, ProcessSpec
 
 ACCOUNT = AccountName("paper")
 BALANCE = Decimal(10_000)
-SETTLE_S = 5.0
-_LOOK_S = 0.02
 _MUCH = "1000"
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["pytest", "tests.e2e.processes"])
 
 
 class ScenarioError(AssertionError):
     """Something did not come to rest, or must never have been."""
-
-
-class ProcessGoneError(Exception):
-    """The process has died."""
-
-
-class Child:
-    """One process of the trading side."""
-
-    def __init__(self, spec: ProcessSpec) -> None:
-        """Start the process."""
-        self.spec = spec
-        ours, theirs = socket.socketpair()
-        self._socket = ours
-        self.process: ForkServerProcess = _CONTEXT.Process(target=main, args=(spec, theirs))
-        self.process.start()
-        theirs.close()
-        self._reader: asyncio.StreamReader | None = None
-        self._writer: asyncio.StreamWriter | None = None
-        self._count = 0
-
-    async def ask(self, do: str, **fields: object) -> Any:
-        """Send a request and return the answer; raise ``ProcessGoneError``."""
-        if self._writer is None or self._reader is None:
-            self._reader, self._writer = await asyncio.open_connection(
-                sock=self._socket, limit=1 << 24
-            )
-        self._count += 1
-        line = json.dumps({"id": self._count, "do": do, **fields}).encode() + b"\n"
-        try:
-            self._writer.write(line)
-            await self._writer.drain()
-            answer = await self._reader.readline()
-        except ConnectionError as error:
-            raise ProcessGoneError from error
-        if not answer.endswith(b"\n"):
-            raise ProcessGoneError
-        return json.loads(answer)["answer"]
-
-    async def ready(self) -> None:
-        """Wait until the parts have started."""
-        while not await self.ask("is_started"):
-            await asyncio.sleep(_LOOK_S)
-
-    def pause(self) -> None:
-        """Stop the process where it is."""
-        self._signal(signal.SIGSTOP)
-
-    def wake(self) -> None:
-        """Let a paused process go on."""
-        self._signal(signal.SIGCONT)
-
-    def _signal(self, number: int) -> None:
-        assert self.process.pid is not None
-        os.kill(self.process.pid, number)
-
-    async def end(self, *, kill: bool = True) -> int:
-        """End the process, or wait for its end; return its exit code."""
-        if kill:
-            self.process.kill()
-        async with asyncio.timeout(SETTLE_S):
-            await asyncio.to_thread(self.process.join)
-        if self._writer is not None:
-            self._writer.close()
-        else:
-            self._socket.close()
-        assert self.process.exitcode is not None
-        return self.process.exitcode
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expectation:
-    """What a scenario expects once everything is at rest; None = whatever."""
-
-    buys: tuple[str, ...] | None = None
-    """Prices of our open buys, any order."""
-    sells: tuple[str, ...] | None = None
-    position: str | None = None
-    fills: int | None = None
-    state: str | None = None
-    """Phase of the unit."""
-    idle: str | None = None
-    quarantine: str = ""
-    """A word of the reason, empty = not quarantined."""
-
-    def problems(self, view: "View") -> list[str]:
-        found = []
-        for side, wanted in (("buy", self.buys), ("sell", self.sells)):
-            has = sorted(o.price for o in view.ledger.open_orders if o.side == side)
-            if wanted is not None and has != sorted(map(Decimal, wanted)):
-                found.append(f"expected open {side} orders at {wanted}, got {[*map(str, has)]}")
-        if self.position is not None and view.ledger.position != Decimal(self.position):
-            found.append(f"expected the position {self.position}, got {view.ledger.position}")
-        if self.fills is not None and len(view.ledger.fills) != self.fills:
-            found.append(f"expected {self.fills} fills, got {len(view.ledger.fills)}")
-        for name, given in (("state", self.state), ("idle_reason", self.idle)):
-            if given is not None and view.status[name] != given:
-                found.append(f"expected {name} {given!r}, got {view.status[name]!r}")
-        reason = view.state.quarantine
-        if self.quarantine not in reason or bool(reason) != bool(self.quarantine):
-            found.append(f"expected quarantine {self.quarantine!r}, got {reason!r}")
-        return found
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """Everything at rest."""
-
-    state: SymbolState
-    status: dict[str, Any]
-    ledger: Ledger
-    facts: Sequence[Fact]
-
-    def of(self, kind: type[Any]) -> list[Any]:
-        return [fact for fact in self.facts if isinstance(fact, kind)]
 
 
 @dataclass(slots=True)
@@ -271,7 +148,7 @@ class Scenario:
         """Wait until every fault that was asked for has met its request."""
         async with asyncio.timeout(SETTLE_S):
             while (await self._get("state"))["faults"]:
-                await asyncio.sleep(_LOOK_S)
+                await asyncio.sleep(LOOK_S)
 
     async def expire_listen_key(self) -> None:
         """Let the venue forget the key of the private stream."""
@@ -404,7 +281,7 @@ class Scenario:
                 problems = [*problems, *wanted.problems(view)]
             if view is not None and not problems:
                 return view
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(LOOK_S)
         raise ScenarioError("\n".join(["not at rest:", *problems, self._log_tail()]))
 
     async def _settled(self, wanted: bool) -> None:
@@ -423,7 +300,7 @@ class Scenario:
         try:
             answers = [await child.ask("snapshot") for child in set(self.children.values())]
         except ProcessGoneError:
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(LOOK_S)
             await self._revive()
             return None, ["a process has died"]
         answer = {key: value for one in answers for key, value in one.items()}

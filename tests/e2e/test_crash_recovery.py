@@ -12,7 +12,9 @@ import pytest
 from opensqt.core.facts import Directive, OrderIntended, OrderReported, ProcessStarted
 from opensqt.core.orders import OrderStatus
 from opensqt.storage.location import journal_paths
-from tests.e2e.harness import SETTLE_S, Scenario, View, grid, scenario
+from tests.e2e.child import SETTLE_S
+from tests.e2e.expectation import View
+from tests.e2e.harness import Scenario, grid, scenario
 from tests.e2e.processes import ALL, CONNECTOR, ENDED, EXCHANGE, SYMBOL, Crash
 
 pytestmark = [pytest.mark.e2e, pytest.mark.crash]
