@@ -124,8 +124,7 @@ def next_cancel_ms(order: Order) -> int:
 
 def _may_cancel(order: Order, now_ms: int) -> bool:
     """Tell whether the last request is old enough, or from before the clock was set back."""
-    asked_ms = order.cancel_requested_ms
-    return asked_ms is None or not asked_ms <= now_ms < asked_ms + CANCEL_REPEAT_MS
+    return not (order.cancel_requested_ms or 0) <= now_ms < next_cancel_ms(order)
 
 
 def _plan(intents: tuple[Intent, ...], idle: Idle, skipped: tuple[Skipped, ...] = ()) -> Plan:
