@@ -98,15 +98,7 @@ class SymbolEngine:
         self._intake = Intake(journal, clock)
         self._link = ManagerLink(link, owner=self, clock=clock, log=log)
         self._resolver = self._new_resolver()
-        self._executor = Executor(
-            self._link,
-            symbol=unit.symbol,
-            epoch=identity.epoch,
-            clock=clock,
-            log=log,
-            sent=self._mailbox.put_fact,
-            doubted=self._resolver.doubt,
-        )
+        self._executor = self._new_executor()
         self._reconciling = self._new_reconciling(journal)
         self._stopping = StopCheck(
             self._link, unit=unit, deployment=identity.deployment, clock=clock
@@ -139,6 +131,17 @@ class SymbolEngine:
             answered=self._mailbox.wake,
             horizon_ms=self._config.horizon_ms,
             visibility_ms=self._config.visibility_ms,
+        )
+
+    def _new_executor(self) -> Executor:
+        return Executor(
+            self._link,
+            symbol=self._identity.unit.symbol,
+            epoch=self._identity.epoch,
+            clock=self._clock,
+            log=self._log,
+            sent=self._mailbox.put_fact,
+            doubted=self._resolver.doubt,
         )
 
     def _new_reconciling(self, journal: JournalPort) -> ReconcileJob:
