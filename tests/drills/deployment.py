@@ -108,19 +108,23 @@ class Deployment:
 
     def status(self) -> dict[str, Any]:
         """Return ``status --json``; ask again for a while, as a busy machine answers late."""
-        give_up = time.monotonic() + STATUS_S
-        while True:
-            try:
-                found: dict[str, Any] = json.loads(self.run("status", "--json"))
-                break
-            except DrillError:
-                if time.monotonic() >= give_up:
-                    raise
+        found = self._asked()
         for one in (*found["processes"], *found["symbols"]):
             ticks = start_ticks(one["pid"]) if one["pid"] else None
             if ticks is not None:
                 self._known.add(ProcessName(pid=one["pid"], start=ticks))
         return found
+
+    def _asked(self) -> dict[str, Any]:
+        give_up = time.monotonic() + STATUS_S
+        while True:
+            try:
+                found: dict[str, Any] = json.loads(self.run("status", "--json"))
+            except DrillError:
+                if time.monotonic() >= give_up:
+                    raise
+            else:
+                return found
 
     def pid(self, name: str) -> int:
         """Return the process that ``status`` calls by a name, or that trades a symbol."""

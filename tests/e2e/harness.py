@@ -12,9 +12,9 @@ import asyncio
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,8 @@ class Scenario:
     """How long a step may take to come to rest."""
     kills_after_each_step: bool = False
     """Whether everything is killed and started again whenever a step has come to rest."""
+    crashes: list[Crash] = field(default_factory=list)
+    """Where the processes started next will die."""
     deaths: int = 0
     """How often a process has died at a crash point and was started again."""
     children: dict[str, Child] = field(default_factory=dict)
@@ -241,11 +243,15 @@ class Scenario:
         await self.start(*child.spec.parts)
         await self._settled(settle)
 
-    async def arm(self, part: str, crash: Crash) -> None:
-        """Let the process that holds a part die at a crash point; it is started again then."""
+    async def arm(self, part: str, *crashes: Crash) -> None:
+        """Let the process that holds a part die at crash points, one after another.
+
+        It is started again each time.
+        """
         child = self.children[part]
-        child.spec = replace(child.spec, crash=crash)
-        await child.ask("arm", crash=codec_of(crash))
+        first, *self.crashes = crashes
+        child.spec = replace(child.spec, crash=first)
+        await child.ask("arm", crash=asdict(first))
 
     @property
     def _is_armed(self) -> bool:
@@ -260,7 +266,8 @@ class Scenario:
             if child.spec.crash is None:
                 raise ScenarioError(f"{child.spec.parts} ended with {code}; {self._log_tail()}")
             self.deaths += 1
-            await self.start(*child.spec.parts)
+            following = self.crashes.pop(0) if self.crashes else None
+            await self.start(*child.spec.parts, crash=following)
 
     # -- what must be true
 
@@ -402,11 +409,6 @@ class Scenario:
         return "\n".join(lines)
 
 
-def codec_of(crash: Crash) -> dict[str, object]:
-    """Return a crash point as JSON."""
-    return {"moment": crash.moment, "what": crash.what, "count": crash.count}
-
-
 def grid(
     *,
     price_interval: str = "2",
@@ -441,7 +443,7 @@ async def scenario(
     price: str = "3000.00",
     layout: Iterable[tuple[str, ...]] = (ALL,),
     begin: bool = True,
-    crash: Crash | None = None,
+    crashes: Sequence[Crash] = (),
     patience_s: float = SETTLE_S,
 ) -> AsyncIterator[Scenario]:
     """Start a venue and (``begin``) the trading side; yield once it is at rest."""
@@ -485,8 +487,9 @@ async def scenario(
         stack.push_async_callback(made.close)
         await made.jump(price)
         if begin:
+            first, made.crashes = next(iter(crashes), None), [*crashes[1:]]
             for parts in made.layout:
-                await made.start(*parts, crash=crash)
+                await made.start(*parts, crash=first)
             await made.settle(within_s=max(patience_s, 2 * SETTLE_S))
         yield made
         await made.audit()
