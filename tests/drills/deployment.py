@@ -10,9 +10,10 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -136,9 +137,22 @@ class Deployment:
 
     def fault(self, **fault: object) -> None:
         """Let something go wrong at the venue from now on."""
+        self._post("faults", fault)
+
+    def script(self, symbol: str, price: Decimal) -> None:
+        """Let the market of a symbol be at a price; its own movement stops."""
+        self._post("market", {"symbol": symbol, "move_to": str(price)})
+
+    def last_price(self, symbol: str) -> Decimal:
+        """Return the last price of a symbol at the venue."""
+        with urllib.request.urlopen(f"{self._control}/state", timeout=10) as answer:
+            found = json.load(answer)["symbols"]
+        return next(Decimal(one["last"]) for one in found if one["symbol"] == symbol)
+
+    def _post(self, route: str, body: Mapping[str, object]) -> None:
         request = urllib.request.Request(
-            f"{self._control}/faults",
-            data=json.dumps(fault).encode(),
+            f"{self._control}/{route}",
+            data=json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
         )
         with urllib.request.urlopen(request, timeout=10):

@@ -4,8 +4,10 @@
 frames at a venue that drops a tenth of its replies. A symbol process, the exchange process, the
 orchestrator and the connector are killed with SIGKILL, again and again. Recovery is the time from
 the kill to the first order the venue accepts that was decided after the kill (and, for the
-orchestrator, accepted after a new one answers). Then both symbols are removed with ``--mode
-flatten``, and the venue's ledger alone must show that nothing was lost or done twice.
+orchestrator, accepted after a new one answers). It includes the wait for a price that makes the
+grid act, which is short only with ``--market crossing``: a level every half second. In the end both
+symbols are removed with ``--mode flatten``, and the venue's ledger alone must show that nothing was
+lost or done twice.
 
 Ends by itself: every wait has a limit. Exit code 0 = correct (with ``--strict`` also fast enough),
 1 = something is wrong, 2 = usage.
@@ -19,10 +21,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+from tests.drills.crossing import Crossing
 from tests.drills.deployment import (
     ACCOUNT,
     BALANCE,
@@ -225,15 +229,16 @@ def remove_everything(running: Deployment, report: Report) -> None:
 
 
 def drill(repeats: int, playing: Playing, *, dropped: float) -> Report:
-    """Run the whole drill."""
+    """Run the whole drill; without recordings the market crosses a level every half second."""
     report = Report()
     with deployment() as running:
         report.started_s = running.start(SYMBOLS, playing)
         print(f"trading after {report.started_s:.1f} s", flush=True)
         running.fault(kind="drop_reply", route="/fapi/", probability=dropped)
-        for symbol in SYMBOLS:
-            seconds_until_order(running, symbol, now_ms())
-        kill_everything(running, repeats, report)
+        with nullcontext() if playing.files else Crossing(running, SYMBOLS):
+            for symbol in SYMBOLS:
+                seconds_until_order(running, symbol, now_ms())
+            kill_everything(running, repeats, report)
         remove_everything(running, report)
     return report
 
@@ -258,17 +263,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the drill from the command line."""
     parser = argparse.ArgumentParser(prog="kill_drill", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--repeats", type=int, default=5, help="kills of each kind")
+    parser.add_argument("--market", choices=("replay", "crossing"), default="replay")
     parser.add_argument("--replay", type=Path, nargs="*", default=RECORDINGS, metavar="FILE")
     parser.add_argument("--speed", default="2", help="recorded seconds per second")
     parser.add_argument("--dropped", type=float, default=0.1, help="share of replies dropped")
     parser.add_argument("--strict", action="store_true", help="fail when over budget")
     parser.add_argument("--json", type=Path, help="write the report here")
     given = parser.parse_args(arguments)
-    missing = [str(file) for file in given.replay if not file.is_file()]
+    files = tuple(given.replay) if given.market == "replay" else ()
+    missing = [str(file) for file in files if not file.is_file()]
     if missing:
         print(f"kill_drill: expected recordings, missing {missing}", file=sys.stderr)
         return 2
-    playing = Playing(files=tuple(given.replay), speed=given.speed)
+    playing = Playing(files=files, speed=given.speed)
     try:
         report = drill(given.repeats, playing, dropped=given.dropped)
     except DrillError as error:
