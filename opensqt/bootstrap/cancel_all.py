@@ -31,15 +31,20 @@ async def cancel_all(
 
     Foreign and manual orders are never touched. Looks again for up to 3.5 s, because a cancel
     proves nothing until the order has left the list. Raise ``VenueUnavailableError`` when
-    the list could not be seen in full: unknown is not empty.
+    the list could not be seen in full, or not often enough while nothing of the unit could still
+    arrive: unknown is not empty. Asking again goes on where this ended.
     """
     give_up_ms = clock.monotonic_ms() + WAIT_MS
     empty_looks = 0
     while True:
-        is_quiet = not gate.in_flight  # what is being written may still become an order
+        is_quiet = gate.is_quiet(unit)
         left = await _ours(unit, venue=venue, deployment=deployment)
         empty_looks = empty_looks + 1 if is_quiet and not left else 0
-        if empty_looks >= LOOKS or clock.monotonic_ms() >= give_up_ms:
+        if empty_looks >= LOOKS:
+            return ()
+        if clock.monotonic_ms() >= give_up_ms:
+            if not left:
+                raise VenueUnavailableError("an order of the unit may still arrive")
             return tuple(order.client_order_id for order in left)
         for order in left:
             await gate.cancel(

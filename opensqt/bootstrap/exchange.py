@@ -133,7 +133,9 @@ class ExchangeProcess:
         serving = self._serving
         if serving is None:
             raise VenueUnavailableError("the exchange process is starting")
-        epoch = max(serving.gate.epoch_of(unit), await serving.registry.symbol_epoch(unit))
+        # A process of the unit that nobody could end must not go on behind our back.
+        epoch = await serving.registry.next_symbol_epoch(unit)
+        serving.hub.expel(unit, epoch=epoch)
         return await cancel_all(
             unit,
             venue=serving.venue,

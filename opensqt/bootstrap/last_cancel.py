@@ -15,6 +15,7 @@ from opensqt.ports.exchange import (
     CancelRequest,
     ExchangePort,
     VenueOrder,
+    VenuePort,
     VenuePosition,
     VenueUnavailableError,
 )
@@ -70,9 +71,12 @@ async def cancel_account(
         )
         epoch = await _take_over(registry, account, clock)
         kill = await registry.kill_row()
-        await venue.fence(account_epoch=epoch, kill_epoch=kill.epoch if kill.is_engaged else 0)
-        orders = await _cancel(
-            venue, deployment=await registry.deployment(), epoch=epoch, clock=clock
+        orders = await cancel_open(
+            venue,
+            deployment=await registry.deployment(),
+            epoch=epoch,
+            kill_epoch=kill.epoch if kill.is_engaged else 0,
+            clock=clock,
         )
         symbols = {row.unit.symbol for row in await registry.units() if row.unit.account == account}
         positions = [await venue.position(symbol) for symbol in sorted(symbols)]
@@ -103,15 +107,25 @@ async def _take_over(registry: SqlControlStore, account: AccountName, clock: Clo
             return lease.epoch
 
 
-async def _cancel(
-    venue: ExchangePort, *, deployment: str, epoch: int, clock: ClockPort
+async def cancel_open(
+    venue: VenuePort, *, deployment: str, epoch: int, kill_epoch: int, clock: ClockPort
 ) -> tuple[ClientOrderId, ...]:
+    """Cancel our orders under ``epoch`` and return those still open after up to 10 s.
+
+    Raise ``VenueUnavailableError`` while an order may still arrive: unknown is not empty.
+    """
     give_up_ms = clock.monotonic_ms() + CANCEL_WAIT_MS
     empty_looks = 0
     while True:
+        # Nothing new is written from here on; what is being written may still become an order.
+        in_flight = await venue.fence(account_epoch=epoch, kill_epoch=kill_epoch)
         left = await _ours(venue, deployment)
-        empty_looks = 0 if left else empty_looks + 1
-        if empty_looks >= LOOKS or clock.monotonic_ms() >= give_up_ms:
+        empty_looks = 0 if left or in_flight else empty_looks + 1
+        if empty_looks >= LOOKS:
+            return ()
+        if clock.monotonic_ms() >= give_up_ms:
+            if not left:
+                raise VenueUnavailableError(f"still being written: {', '.join(in_flight)}")
             return tuple(order.client_order_id for order in left)
         for order in left:
             await venue.cancel(

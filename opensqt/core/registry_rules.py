@@ -6,6 +6,7 @@ unit's process and returns the one thing to do next; doing it twice is harmless,
 look-and-step always ends in ``Step.REST`` once the process obeys.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, TypeAlias
@@ -85,6 +86,24 @@ def decide_add(
             f"(version {row.config_version}); remove it first",
         )
     return Unchanged(record=row)
+
+
+def rival_of(unit: UnitId, rows: Iterable[UnitRecord]) -> UnitId | None:
+    """Return another unit on the same symbol of the same account, None if there is none.
+
+    Venues report one position per symbol, and an order id does not tell whose it is: two units
+    would take each other's orders for lost ones.
+    """
+    return next(
+        (
+            row.unit
+            for row in rows
+            if (row.unit.account, row.unit.symbol) == (unit.account, unit.symbol)
+            and row.unit != unit
+            and not row.is_removed
+        ),
+        None,
+    )
 
 
 def decide_remove(
@@ -232,14 +251,15 @@ def _step_of_running(row: UnitRecord, seen: Observed) -> Step:
     if seen.revision < row.revision:
         return Step.TELL
     if row.desire is Desire.REMOVED:
-        return Step.FINISH if _has_ended(row, seen) else Step.WAIT
+        return _step_to_removal(row, seen)
     return Step.REST if seen.phase in SETTLED_PHASES else Step.WAIT
 
 
-def _has_ended(row: UnitRecord, seen: Observed) -> bool:
-    if seen.phase is UnitPhase.QUARANTINED:  # sends no orders, so it can only end without them
-        return row.directive is Directive.CANCEL and seen.orders_left == 0
-    return seen.phase is UnitPhase.STOPPED
+def _step_to_removal(row: UnitRecord, seen: Observed) -> Step:
+    if seen.phase is UnitPhase.QUARANTINED and row.directive is Directive.CANCEL:
+        # Its book may be wrong, so it cannot vouch for the venue: the exchange process looks.
+        return Step.QUARANTINE
+    return Step.FINISH if seen.phase is UnitPhase.STOPPED else Step.WAIT
 
 
 def _step_in_quarantine(row: UnitRecord, seen: Observed) -> Step:

@@ -84,6 +84,11 @@ class UnitExposure:
             held.counted.pop(trade.trade_id, None)
         self.on_trade(trade)
 
+    @property
+    def is_clear(self) -> bool:
+        """Tell whether no order of the unit may still change its position."""
+        return not self._held and not self._loose
+
     def reserve(self, request: PlaceRequest) -> None:
         """Count an order that is about to be written."""
         self._held[request.client_order_id] = _Held(

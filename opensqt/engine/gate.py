@@ -6,7 +6,6 @@ confirmation, deadline, streams and price age, review, rate. Cancels are refused
 epoch and for want of a rate token, of which they have a share of their own.
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -21,12 +20,21 @@ from opensqt.core.risk.review import review
 from opensqt.engine.exposure import UnitExposure
 from opensqt.engine.limiter import Limiter, Rate
 from opensqt.ports.clock import ClockPort
-from opensqt.ports.exchange import CancelRequest, ExchangePort, Outcome, OutcomeClass, VenueCode
+from opensqt.ports.exchange import (
+    CancelRequest,
+    ExchangePort,
+    Outcome,
+    OutcomeClass,
+    PlaceRequest,
+    VenueCode,
+)
 from opensqt.ports.link import Place
 from opensqt.ports.telemetry import LogPort
 
 # Without a confirmed look at kill switch and lease for this long the gate shuts to cancels only.
 CONTROL_AGE_MS_MAX: Final = 2_000
+# How long after a write an order may still appear: request expiry and the largest H of the table.
+HORIZON_MS: Final = 23_000
 # USD-M futures allow 300 orders per 10 s and account; a third stays in reserve.
 DEFAULT_RATE: Final = Rate(burst=100, per_second=20.0)
 
@@ -45,8 +53,11 @@ class Market:
 @dataclass(slots=True)
 class _Unit:
     epoch: int
-    limits_capital: Limits | None
     exposure: UnitExposure
+    writing: int = 0
+    """Orders being written at this moment."""
+    written_ms: int = 0
+    """Monotonic time of the newest write."""
 
 
 class Gate:
@@ -126,9 +137,7 @@ class Gate:
         """Let a unit's process in; an older epoch of the same unit is refused from now on."""
         known = self._units.get(unit)
         if known is None:
-            known = self._units[unit] = _Unit(
-                epoch=epoch, limits_capital=None, exposure=UnitExposure()
-            )
+            known = self._units[unit] = _Unit(epoch=epoch, exposure=UnitExposure())
         known.epoch = max(known.epoch, epoch)
         return known.exposure
 
@@ -142,6 +151,17 @@ class Gate:
         known = self._units.get(unit)
         return None if known is None else known.exposure
 
+    def is_quiet(self, unit: UnitId) -> bool:
+        """Tell whether nothing this gate has written for the unit can still become an order.
+
+        What the unit has not accounted for must have had the time to show at the venue.
+        """
+        known = self._units.get(unit)
+        if known is None:
+            return True
+        age_ms = self._clock.monotonic_ms() - known.written_ms
+        return not known.writing and (known.exposure.is_clear or age_ms >= HORIZON_MS)
+
     # -- requests
 
     async def place(
@@ -153,12 +173,10 @@ class Gate:
         refusal = self._refusal(unit, message, purpose, market, limits)
         if refusal is not None:
             return self._refused(refusal[0], refusal[1], request.client_order_id)
-        exposure = self._units[unit].exposure
+        known = self._units[unit]
+        exposure = known.exposure
         exposure.reserve(request)
-        outcome = await self._write(
-            request.client_order_id,
-            lambda: self._venue.place(replace(request, account_epoch=self._account_epoch)),
-        )
+        outcome = await self._write(known, replace(request, account_epoch=self._account_epoch))
         if outcome.outcome in (OutcomeClass.REJECTED, OutcomeClass.NOT_SENT):
             exposure.release(request.client_order_id)
         if outcome.order is not None:
@@ -175,16 +193,21 @@ class Gate:
             )
         if not self._take(is_cancel=True):
             return self._refused(VenueCode.RATE_LIMITED, "no token", request.client_order_id)
-        return await self._venue.cancel(replace(request, account_epoch=self._account_epoch))
+        outcome = await self._venue.cancel(replace(request, account_epoch=self._account_epoch))
+        known = self._units.get(unit)
+        if known is not None and outcome.order is not None:
+            known.exposure.on_order(outcome.order)
+        return outcome
 
-    async def _write(
-        self, client_order_id: ClientOrderId, send: Callable[[], Awaitable[Outcome]]
-    ) -> Outcome:
-        self.in_flight.add(client_order_id)
+    async def _write(self, known: _Unit, request: PlaceRequest) -> Outcome:
+        self.in_flight.add(request.client_order_id)
+        known.writing += 1
+        known.written_ms = self._clock.monotonic_ms()
         try:
-            return await send()
+            return await self._venue.place(request)
         finally:
-            self.in_flight.discard(client_order_id)
+            known.writing -= 1
+            self.in_flight.discard(request.client_order_id)
 
     def _refusal(
         self, unit: UnitId, message: Place, purpose: Purpose, market: Market, limits: Limits

@@ -301,6 +301,14 @@ class Hub:
             await gone.transport.close(message="the unit was removed")
         await self._watch()
 
+    def expel(self, unit: UnitId, *, epoch: int) -> None:
+        """Serve no process of the unit below ``epoch`` any more; the present one ends itself."""
+        self._gate.admit(unit, epoch=epoch)
+        session = self._sessions.get(unit)
+        if session is not None and session.transport is not None and session.epoch < epoch:
+            closing = session.transport.close(code="ErrStaleEpoch", message="the unit was stopped")
+            self._spawn(closing)
+
     async def _watch(self) -> None:
         try:
             await self._venue.watch(frozenset(self._routes))

@@ -23,6 +23,7 @@ from opensqt.core.registry_rules import (
     decide_pause,
     decide_remove,
     decide_resume,
+    rival_of,
 )
 from opensqt.core.targets import TargetError, parse_target, resolve
 from opensqt.engine.stand_down import StandDown, UnitEnd, positions
@@ -163,6 +164,11 @@ class Orchestrator:
             plan = self._catalog.plan(target, config)
         except CatalogError as error:
             raise ControlError(ControlCode.INVALID, str(error)) from error
+
+        rival = rival_of(plan.unit, await self._rows())
+        if rival is not None:
+            message = f"{rival.text} trades this symbol already; remove it first"
+            raise ControlError(ControlCode.CONFLICT, message)
 
         def decide(row: UnitRecord | None, now_ms: UnixMs) -> Decision:
             return decide_add(row, unit=plan.unit, config_text=plan.config_text, now_ms=now_ms)

@@ -58,13 +58,13 @@ class StandDown:
 
     async def run(self, last_seen: Mapping[UnitId, Snapshot | None]) -> tuple[UnitEnd, ...]:
         """End every unit and return how each ended, in the order given."""
-        ends = await asyncio.gather(
-            *(self._end(unit, snapshot) for unit, snapshot in last_seen.items())
-        )
-        # A start that was under way when the tenders ended may have succeeded since.
-        for unit in await self._ask(self._spawn.running_units) or ():
-            await self._stop(unit)
-        return tuple(ends)
+        units = tuple(last_seen)
+        ends = await asyncio.gather(*(self._end(unit, last_seen[unit]) for unit in units))
+        found = dict(zip(units, ends, strict=True))
+        # A start that was under way when the tenders ended may have succeeded since, and traded.
+        late = await self._ask(self._spawn.running_units) or frozenset()
+        again = await asyncio.gather(*(self._end(unit, last_seen.get(unit)) for unit in late))
+        return tuple((found | dict(zip(late, again, strict=True))).values())
 
     async def _end(self, unit: UnitId, snapshot: Snapshot | None) -> UnitEnd:
         running = await self._ask(self._spawn.running_units)

@@ -222,7 +222,7 @@ class UnitTender:
                     await self._bounded(self._spawn.stop_unit(self.unit))
                 await self._store(removed(row, now_ms=self._clock.now_ms()))
             case Step.QUARANTINE:
-                reason = f"{CRASH_LOOP_STARTS} starts in a row never got to quoting"
+                reason = _why_quarantined(self.view)
                 self._log.error("unit.quarantined", unit=self.unit.text, reason=reason)
                 await self._store(quarantined(row, reason=reason, now_ms=self._clock.now_ms()))
             case Step.CANCEL_ORDERS:
@@ -261,6 +261,12 @@ class UnitTender:
         finally:
             sleeper.cancel()
             waker.cancel()
+
+
+def _why_quarantined(view: UnitView) -> str:
+    if phase_of(view.snapshot) is UnitPhase.QUARANTINED and view.snapshot is not None:
+        return str(view.snapshot.get("idle_reason") or "quarantined by its process")
+    return f"{CRASH_LOOP_STARTS} starts in a row never got to quoting"
 
 
 def _integer(snapshot: Snapshot | None, key: str) -> int:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opensqt.core.facts import Directive
-from opensqt.core.ids import AccountName, Symbol, UnitId, UnixMs
+from opensqt.core.ids import AccountName, InstanceName, Symbol, UnitId, UnixMs
 from opensqt.core.registry import Desire, UnitPhase, UnitRecord
 from opensqt.core.registry_rules import (
     CRASH_LOOP_STARTS,
@@ -26,6 +26,7 @@ from opensqt.core.registry_rules import (
     next_step,
     quarantined,
     removed,
+    rival_of,
 )
 
 UNIT = UnitId(account=AccountName("paper"), symbol=Symbol("BTCUSDT:perp"))
@@ -170,6 +171,29 @@ def test_a_stop_seen_under_an_older_wish_does_not_finish_a_removal() -> None:
 
     assert next_step(row, seen) is Step.TELL
     assert next_step(row, replace(seen, revision=row.revision)) is Step.FINISH
+
+
+def test_a_unit_that_quarantined_itself_does_not_vouch_for_the_venue() -> None:
+    row = changed(remove(running(), Directive.CANCEL))
+    seen = Observed(
+        has_process=True, phase=UnitPhase.QUARANTINED, revision=row.revision, orders_left=0
+    )
+
+    assert next_step(row, seen) is Step.QUARANTINE
+    row = quarantined(row, reason="lost", now_ms=NOW)
+    assert next_step(row, seen) is Step.STOP
+    assert next_step(row, Observed(has_process=False)) is Step.CANCEL_ORDERS
+    assert next_step(row, Observed(has_process=False, orders_left=0)) is Step.FINISH
+
+
+def test_another_instance_on_the_symbol_is_a_rival_until_it_is_removed() -> None:
+    other = replace(UNIT, instance=InstanceName("second"))
+    rows = [running()]
+
+    assert rival_of(other, rows) == UNIT
+    assert rival_of(UNIT, rows) is None
+    assert rival_of(replace(other, symbol=Symbol("XRPUSDT:perp")), rows) is None
+    assert rival_of(other, [removed(running(), now_ms=NOW)]) is None
 
 
 @dataclass

@@ -398,3 +398,15 @@ async def test_a_removed_unit_is_no_longer_routed() -> None:
         await stage.until(lambda: stage.hub.foreign_reports == 1)
 
     assert UNIT not in stage.hub.sessions
+
+
+async def test_an_expelled_process_is_told_so_and_may_write_nothing_more() -> None:
+    async with Stage().running() as stage:
+        stage.price("100")
+        await stage.until(lambda: bool(stage.owner.prices))
+        stage.hub.expel(UNIT, epoch=2)
+        outcome = await stage.manager.place(request_of(price="99"))
+        await stage.until(lambda: "ErrStaleEpoch" in stage.owner.heard)
+
+    assert stage.venue.placed == []
+    assert outcome.outcome is not OutcomeClass.ACCEPTED
