@@ -9,8 +9,8 @@ from typing import Self
 from tests.drills.deployment import Deployment
 
 PERIOD_S = 0.5
-# A level and a half of the drill's 0.02 % grid, there and back.
-_SWING = Decimal("0.0003")
+# Two levels of the drill's 0.02 % grid to either side: what opens below is closed above.
+_SWING = Decimal("0.0004")
 _TICK = Decimal("0.1")
 
 
@@ -40,6 +40,6 @@ class Crossing:
         is_low = True
         while not self._ended.wait(PERIOD_S):
             for symbol, center in self._centers.items():
-                price = center * (1 - _SWING if is_low else 1)
+                price = center * (1 - _SWING if is_low else 1 + _SWING)
                 self._running.script(symbol, price.quantize(_TICK))
             is_low = not is_low
