@@ -149,6 +149,12 @@ class Deployment:
         assert isinstance(told, list)
         return [str(unit["symbol"]).partition(":")[0] for unit in told]
 
+    def state(self, symbol: str) -> str:
+        """Return the phase of a unit (``BTCUSDT``)."""
+        told = self.status()["symbols"]
+        assert isinstance(told, list)
+        return next(str(one["state"]) for one in told if one["symbol"].startswith(f"{symbol}:"))
+
     def pid(self, name: str) -> int:
         """Return the process of a unit (``BTCUSDT``), or of what `processes` lists."""
         told = self.status()
@@ -284,6 +290,7 @@ class Deployment:
         """SIGKILL the orchestrator; return when a unit resumed meanwhile had an order accepted."""
         target = f"{changed}:perp"
         wait_for(lambda: self._does(lambda service: service.pause(target, "cancel")), "a pause")
+        wait_for(lambda: self.state(changed) == "paused" or None, f"the pause of {changed}")
         pid = self.pid("orchestrator")
         killed_ms = now_ms()
         os.kill(pid, signal.SIGKILL)
