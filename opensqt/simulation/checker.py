@@ -4,12 +4,14 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from opensqt.core.facts import GridAnchored, OrderIntended, TradeFilled
-from opensqt.core.ids import AccountName, ClientOrderId, Symbol, client_order_id
-from opensqt.core.orders import OrderStatus
-from opensqt.core.symbol import SymbolState, replay
+from opensqt.core.facts import GridAnchored, OrderIntended, OrderReported, TradeFilled
+from opensqt.core.ids import AccountName, ClientOrderId, Symbol, UnitId, client_order_id
+from opensqt.core.orders import OrderStatus, Side
+from opensqt.core.symbol import SymbolState, apply
+from opensqt.engine.exposure import UnitExposure
 from opensqt.market.types import BookOrder
 from opensqt.market.venue import VenueModel
+from opensqt.ports.exchange import PlaceRequest
 from opensqt.simulation.journal import JournalDisk
 
 # Capital 10,000 at 25 %, the default symbol limit; prices stay below 2,000.
@@ -38,15 +40,53 @@ class Checker:
         self._account = account
         self._accepted: dict[ClientOrderId, BookOrder] = {}
         self._by_intent: dict[tuple[object, ...], list[ClientOrderId]] = defaultdict(list)
+        self._sent: set[ClientOrderId] = set()
+        self._written: set[ClientOrderId] = set()
+        self._epochs: dict[Symbol, int] = {}
+        self._account_epoch = 0
         self.orders = 0
+        self.is_killed = False
+        """Whether a kill is acknowledged and not yet released."""
 
     @property
     def fills(self) -> int:
         """Return how many executions there were."""
         return len(self._model.fills(self._account))
 
-    def on_accepted(self, order: BookOrder) -> None:
-        """Check I1, I4 and I7 at the moment the venue accepts an order."""
+    def is_quoting(self, unit: UnitId) -> bool:
+        """Tell whether an order of the unit rests at the venue."""
+        return bool(self._model.open_orders(self._account, unit.symbol))
+
+    def on_sent(self, request: PlaceRequest) -> None:
+        """Check I10 when the gate lets an order go: each intent leaves once, if at all."""
+        if request.client_order_id in self._sent:
+            raise Violation(f"I10: {request.client_order_id} was sent twice")
+        self._sent.add(request.client_order_id)
+
+    def on_fenced(self, account_epoch: int) -> None:
+        """Note that the connector has answered a fence: nothing older may leave it."""
+        self._account_epoch = max(self._account_epoch, account_epoch)
+
+    def on_written(self, request: PlaceRequest) -> None:
+        """Check I3 and I7 when the first byte of an order leaves for the venue."""
+        own = request.client_order_id
+        if own in self._written:
+            raise Violation(f"I10: {own} was written twice")
+        self._written.add(own)
+        if self.is_killed and not request.reduce_only:
+            raise Violation(f"I3: {own} was written after the kill was acknowledged")
+        if request.account_epoch < self._account_epoch:
+            raise Violation(f"I7: {own} was written under account epoch {request.account_epoch}")
+        newest = self._epochs.get(request.symbol, 0)
+        if request.symbol_epoch < newest:
+            raise Violation(f"I7: {own} was written under epoch {request.symbol_epoch}")
+        self._epochs[request.symbol] = request.symbol_epoch
+
+    def on_accepted(self, order: BookOrder, exposure: UnitExposure | None) -> None:
+        """Check I1, I4 and I7 at the moment the venue accepts an order.
+
+        ``exposure`` is what the gate believes of the unit, None while it need not know.
+        """
         self.orders += 1
         own = order.client_order_id
         if own in self._accepted:
@@ -64,7 +104,7 @@ class Checker:
         key = (order.symbol, intent.slot, intent.side, intent.generation)
         self._by_intent[key].append(own)
         self._check_intent(order, intent, key)
-        self._check_exposure(order.symbol)
+        self._check_exposure(order.symbol, exposure)
 
     def _intent_of(self, order: BookOrder) -> OrderIntended | None:
         disk = self._disks[order.symbol]
@@ -102,8 +142,8 @@ class Checker:
         if total > largest:
             raise Violation(f"I1b: {total} ordered for level {intent.slot}, intended {largest}")
 
-    def _check_exposure(self, symbol: Symbol) -> None:
-        """I4: position plus every open buy stays within the limit."""
+    def _check_exposure(self, symbol: Symbol, exposure: UnitExposure | None) -> None:
+        """I4: position plus every open buy stays within the limit, and within what is believed."""
         held = self._model.position(self._account, symbol).quantity
         orders = self._model.open_orders(self._account, symbol)
         buys = sum((o.remaining for o in orders if o.side.sign > 0), Decimal(0))
@@ -111,8 +151,16 @@ class Checker:
         price = self._model.last_price(symbol) or Decimal(0)
         if (held + buys) * price > EXPOSURE_MAX:
             raise Violation(f"I4: {held} held and {buys} on order")
+        if exposure is not None and self._worst(exposure) < held + buys:
+            raise Violation(f"I4: the gate believes {self._worst(exposure)}, it is {held + buys}")
         if sells > max(held, Decimal(0)):
             raise Violation(f"I4: a long grid offers {sells} of {held}")
+
+    @staticmethod
+    def _worst(exposure: UnitExposure) -> Decimal:
+        return exposure.view(ClientOrderId(""), instrument=None, price=None).worst_quantity(
+            Side.BUY
+        )
 
     def at_end(self, states: Sequence[SymbolState]) -> str:
         """Return what is wrong after everything has settled, empty if nothing."""
@@ -150,7 +198,13 @@ class Checker:
         if sum(isinstance(fact, GridAnchored) for fact in disk.facts) > 1:
             return "the lattice was anchored twice"
         empty = SymbolState(unit=state.unit, deployment=state.deployment)
-        rebuilt = replay(empty, disk.facts)
+        rebuilt = empty
+        for fact in disk.facts:
+            before, rebuilt = rebuilt, apply(rebuilt, fact)
+            if isinstance(fact, OrderReported | TradeFilled):
+                problem = _order_problem(before, rebuilt, fact.client_order_id)
+                if problem:
+                    return problem
         if (rebuilt.position, rebuilt.slots, rebuilt.anchor) != (
             state.position,
             state.slots,
@@ -163,3 +217,20 @@ class Checker:
         if any(o.status is OrderStatus.INTENT for o in state.orders.values()):
             return "I9: an intent was never resolved"
         return ""
+
+
+def _order_problem(before: SymbolState, after: SymbolState, own: ClientOrderId) -> str:
+    """I8: an order only moves up the lattice, and its executed quantity never falls."""
+    was, now = before.orders.get(own), after.orders.get(own)
+    if was is None or now is None:
+        return ""
+    if _rank(now.status) < _rank(was.status) or (was.status.is_terminal and now.is_live):
+        return f"I8: {own} went from {was.status} to {now.status}"
+    if now.cumulative_quantity < was.cumulative_quantity:
+        return f"I8: {own} was executed {was.cumulative_quantity}, then {now.cumulative_quantity}"
+    return ""
+
+
+def _rank(status: OrderStatus) -> int:
+    lower = (OrderStatus.INTENT, OrderStatus.UNKNOWN, OrderStatus.WORKING)
+    return lower.index(status) if status in lower else len(lower)

@@ -29,7 +29,19 @@ class Faults:
     manager_crashes: int = 0
     exchange_crashes: int = 0
     link_cuts: int = 0
+    connector_crashes: int = 0
+    manager_pauses: int = 0
+    """Processes that are stopped for a while; half of them are replaced meanwhile."""
+    exchange_pauses: int = 0
+    silences: int = 0
+    """Times in which the private stream stays connected and says nothing."""
+    kills: int = 0
+    """Kill switches engaged and released."""
+    skew_ms_max: int = 0
+    """Largest error of a manager's wall clock; below what an attach refuses."""
     commit_failure: float = 0.0
+    commit_reply_lost: float = 0.0
+    """A commit that became durable and says that it failed."""
     commit_crash: float = 0.0
     """Crash of the process at a commit, before or after it became durable."""
 
@@ -53,6 +65,13 @@ class Faults:
             manager_crashes=rng.randint(0, 4),
             exchange_crashes=rng.randint(0, 2),
             link_cuts=rng.randint(0, 2),
+            connector_crashes=rng.randint(0, 1),
+            manager_pauses=rng.randint(0, 2),
+            exchange_pauses=rng.randint(0, 2),
+            silences=rng.randint(0, 1),
+            kills=rng.randint(0, 1),
+            skew_ms_max=rng.choice((0, 0, 400)),
             commit_failure=rng.random() * 0.02,
+            commit_reply_lost=rng.random() * 0.005,
             commit_crash=rng.random() * 0.01,
         )

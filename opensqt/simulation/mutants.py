@@ -4,17 +4,29 @@ A mutant replaces one function of the product while a seed runs; the rest is pro
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 from unittest import mock
 
+from opensqt.core import orders
 from opensqt.core.facts import Evidence, Fact, GridAnchored, OrderIntended, ProcessStarted
 from opensqt.core.facts import OrderReported as Reported
 from opensqt.core.ids import ClientOrderId, UnixMs
 from opensqt.core.orders import Order, OrderStatus
-from opensqt.engine import evidence, executor, reconciler, recorder, resolver
+from opensqt.core.registry import KillRow
+from opensqt.engine import (
+    connector_guard,
+    evidence,
+    executor,
+    gate,
+    reconciler,
+    recorder,
+    resolver,
+    stopping,
+    symbol_engine,
+)
 from opensqt.ports.exchange import Outcome, OutcomeClass
 from opensqt.ports.journal import Recovered
 
@@ -28,11 +40,17 @@ class Mutant:
     target: object
     attribute: str
     replacement: object
+    breaks: tuple[str, ...]
+    """Words of the violations that are this bug's own doing."""
+    also: "tuple[tuple[object, str, object], ...]" = ()
+    """Further attributes: what is checked twice must be broken twice."""
 
     @contextmanager
     def planted(self) -> Iterator[None]:
         """Break the product for the length of a ``with`` block."""
-        with mock.patch.object(self.target, self.attribute, self.replacement):
+        with ExitStack() as stack:
+            for patch in ((self.target, self.attribute, self.replacement), *self.also):
+                stack.enter_context(mock.patch.object(*patch))
             yield
 
 
@@ -104,6 +122,11 @@ def _no_overlap(state: object, *, now_ms: int, booked_ms: object) -> UnixMs:
     return UnixMs(now_ms - 1_000)
 
 
+def _confirm_without_kill(self: gate.Gate, *, kill: KillRow, account_epoch: int) -> None:
+    _CONFIRM(self, kill=replace(kill, is_engaged=False), account_epoch=account_epoch)
+
+
+_CONFIRM = gate.Gate.confirm
 _PLACE = executor.Executor._place  # noqa: SLF001 - the original, called by its mutants
 _CANCEL = executor.Executor._cancel  # noqa: SLF001 - what a mutant replaces
 _LOAD = recorder.Recorder.load
@@ -113,6 +136,10 @@ MUTANTS: Final = (
         name="timeout_is_reject",
         meaning="a request without an answer counts as refused",
         target=executor,
+        breaks=(
+            "I1b",
+            "I4",
+        ),
         attribute="placed",
         replacement=_timeout_is_reject,
     ),
@@ -120,6 +147,11 @@ MUTANTS: Final = (
         name="absent_after_one",
         meaning="one look-up that finds nothing proves that there is nothing",
         target=resolver,
+        breaks=(
+            "I1b",
+            "I4",
+            "I9: quarantined",
+        ),
         attribute="proves_absence",
         replacement=_absent_after_one,
     ),
@@ -127,6 +159,7 @@ MUTANTS: Final = (
         name="resend_when_unknown",
         meaning="a request without an answer is sent again",
         target=executor.Executor,
+        breaks=("I10",),
         attribute="_place",
         replacement=_resend_when_unknown,
     ),
@@ -134,6 +167,10 @@ MUTANTS: Final = (
         name="requote_before_settled",
         meaning="a level acts again while fills of its last order are missing",
         target=Order,
+        breaks=(
+            "I1b",
+            "I4",
+        ),
         attribute="is_settled",
         replacement=property(_settled_when_terminal),
     ),
@@ -141,6 +178,7 @@ MUTANTS: Final = (
         name="anchor_not_persisted",
         meaning="the lattice is anchored anew after a restart",
         target=recorder.Recorder,
+        breaks=("anchored twice",),
         attribute="load",
         replacement=_load_without_anchor,
     ),
@@ -148,6 +186,10 @@ MUTANTS: Final = (
         name="cancel_is_success",
         meaning="a cancel that was sent counts as an order that is gone",
         target=executor.Executor,
+        breaks=(
+            "I1b",
+            "I4",
+        ),
         attribute="_cancel",
         replacement=_cancel_is_success,
     ),
@@ -155,8 +197,53 @@ MUTANTS: Final = (
         name="trades_without_overlap",
         meaning="trades are asked for from now on only",
         target=reconciler,
+        breaks=(
+            "I2",
+            "does not stop",
+        ),
         attribute="trades_since_ms",
         replacement=_no_overlap,
+    ),
+    Mutant(
+        name="kill_is_ignored",
+        meaning="gate and connector hear of the kill switch and let orders pass",
+        target=gate.Gate,
+        breaks=("I3:",),
+        attribute="confirm",
+        replacement=_confirm_without_kill,
+        also=((connector_guard.ConnectorGuard, "_refuse", lambda _, __: None),),
+    ),
+    Mutant(
+        name="connector_without_fence",
+        meaning="the connector writes for an exchange process that was replaced",
+        target=connector_guard.ConnectorGuard,
+        breaks=("I7",),
+        attribute="_refuse_epoch",
+        replacement=lambda _, __: None,
+    ),
+    Mutant(
+        name="newest_report_wins",
+        meaning="a report sets the state of an order instead of being joined with it",
+        target=orders,
+        breaks=("I8",),
+        attribute="JOIN",
+        replacement={key: orders.Joined(status=key[1]) for key in orders.JOIN},
+    ),
+    Mutant(
+        name="stop_without_looking",
+        meaning="a stop counts as complete when it was asked for",
+        target=stopping.StopCheck,
+        breaks=("I3b",),
+        attribute="is_confirmed",
+        replacement=property(lambda _: True),
+    ),
+    Mutant(
+        name="reserve_nothing",
+        meaning="a manager that attaches or declares leaves its open orders out",
+        target=symbol_engine,
+        breaks=("I4",),
+        attribute="_reserved",
+        replacement=lambda _: (),
     ),
 )
 """All planted bugs, by what they do."""

@@ -85,6 +85,8 @@ class SimulatedVenue:
         self._visible_ms: dict[str, int] = {}
         self._landings: set[asyncio.Task[object]] = set()
         self.streams: list[Stream] = []
+        self.silent_until_ms = 0
+        """The private stream says nothing before this wall time."""
 
     # -- the network
 
@@ -169,7 +171,7 @@ class SimulatedVenue:
             stream.queue.put_nowait(event)
 
     def _emit(self, event: VenueEvent) -> None:
-        if self.happens(self.faults.drop_event):
+        if self.happens(self.faults.drop_event) or self._clock.now_ms() < self.silent_until_ms:
             return
         copies = 2 if self.happens(self.faults.duplicate_event) else 1
         for stream in self.streams:

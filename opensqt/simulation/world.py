@@ -1,78 +1,62 @@
-"""One seed: several symbols, the production engine, hub and gate, a hostile world, a checker.
+"""One seed: production engine, hub, gate and guard for several symbols, a hostile world, a checker.
 
 Nothing of the product is re-implemented here. The world supplies ports - a venue on a bad network,
-a journal that may crash around a commit, links that are cut - and kills processes: a manager or
-the exchange process loses all memory and everything it was awaiting, while requests it had written
-still land. Safety is checked while it happens; then the faults stop, everything is told to cancel,
-and the books must agree.
+a journal that may crash around a commit, links that are cut - and treats processes badly: kills
+them (memory and everything awaited is gone, while requests that were written still land), stops
+them, starts others in their place and lets them go on. Safety is checked while it happens; then the
+faults stop, everything must quote again, is told to cancel, and the books must agree.
 """
 
 import asyncio
 import random
-from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Final
 
 from opensqt.core.facts import Directive, DirectiveGiven, Fact
-from opensqt.core.grid.config import GridConfig
 from opensqt.core.ids import AccountName, Symbol, UnitId, deployment_tag
-from opensqt.core.instrument import Instrument
-from opensqt.core.orders import Side
 from opensqt.core.registry import KillRow
-from opensqt.core.unit_config import UnitConfig
 from opensqt.engine.decider import Identity
-from opensqt.engine.gate import Gate
-from opensqt.engine.hub import Hub
-from opensqt.engine.local_link import LocalLink, LocalManagerEnd
-from opensqt.engine.symbol_engine import StaleProcessError, SymbolEngine
-from opensqt.engine.workflow import DirectWorkflows
-from opensqt.market.types import AccountTerms, BookOrder, Quote, VenueOptions
+from opensqt.engine.local_link import LocalManagerEnd
+from opensqt.engine.symbol_engine import StaleProcessError
+from opensqt.market.types import AccountTerms, BookOrder, VenueOptions
 from opensqt.market.venue import VenueModel
+from opensqt.ports.exchange import PlaceRequest
 from opensqt.ports.journal import JournalError
 from opensqt.ports.link import LinkClosedError
 from opensqt.simulation.checker import Checker, Violation
+from opensqt.simulation.connector import Connector
+from opensqt.simulation.crowd import Crowd, instrument
+from opensqt.simulation.exchange import ExchangeProcess
 from opensqt.simulation.faults import Faults
-from opensqt.simulation.journal import CommitHook, CommitPoint, JournalDisk, MemoryJournal
+from opensqt.simulation.journal import CommitHook, CommitPoint, JournalDisk
 from opensqt.simulation.loop import VirtualClock, VirtualLoop, run_virtual
+from opensqt.simulation.manager import ManagerProcess
 from opensqt.simulation.registry import MemoryRegistry
 from opensqt.simulation.trace import Trace
-from opensqt.simulation.venue import (
-    SimulatedVenue,
-    VenueConnection,
-    frame_age,
-    price_update,
-)
+from opensqt.simulation.venue import SimulatedVenue
 
-ACCOUNT = AccountName("paper")
-SAFETY_MS = 60_000
+ACCOUNT: Final = AccountName("paper")
+SAFETY_MS: Final = 60_000
 # H, V, two look-ups and their back-off, and the audit interval, twice.
-LIVENESS_MS = 150_000
-RESTART_MS_MAX = 3_000
-CONFIRM_EVERY_MS = 500
-STEP_MS_MAX = 800
-
-
-class _CrashError(Exception):
-    """The process dies at this point of a commit."""
+LIVENESS_MS: Final = 150_000
+RESTART_MS_MAX: Final = 3_000
+PAUSE_MS_MAX: Final = 15_000
+SILENCE_MS_MAX: Final = 20_000
+KILL_MS_MAX: Final = 10_000
+STALE_MS: Final = 900
+"""Two of these stay below what a gate trusts its last look at the control store."""
+_LOOK_MS: Final = 50
 
 
 @dataclass(slots=True)
-class _Manager:
+class _Unit:
     unit: UnitId
     disk: JournalDisk
-    engine: SymbolEngine | None = None
-    task: "asyncio.Task[None] | None" = None
-    journal: MemoryJournal | None = None
-    ends: list[LocalManagerEnd] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Exchange:
-    hub: Hub
-    gate: Gate
-    link: LocalLink
-    venue: VenueConnection
-    tasks: "list[asyncio.Task[None]]"
+    skew_ms: int
+    process: ManagerProcess | None = None
+    zombies: list[ManagerProcess] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,29 +77,24 @@ class World:
     def __init__(
         self, seed: int, loop: VirtualLoop, *, faults: Faults | None, keep_trace: bool
     ) -> None:
-        """Draw the world of ``seed``."""
+        """Draw the world of ``seed``, with other ``faults`` if given."""
         self._rng = random.Random(seed)
-        self.seed = seed
         self._loop = loop
         self._clock = VirtualClock(loop)
         drawn = Faults.draw(self._rng)
         self._faults = drawn if faults is None else faults
         self.trace = Trace(self._clock, is_kept=keep_trace)
-        count = self._rng.choice((1, 1, 2, 3))
-        units = [
-            UnitId(account=ACCOUNT, symbol=Symbol(f"{name}USDT:perp"))
-            for name in ("AAA", "BBB", "CCC")[:count]
-        ]
+        self._tag = deployment_tag(self._rng.randbytes(4))
+        self._units = self._draw_units()
+        symbols = [one.unit.symbol for one in self._units]
         model = VenueModel(
-            instruments=[_instrument(unit.symbol) for unit in units],
+            instruments=[instrument(symbol) for symbol in symbols],
             accounts=[AccountTerms(name=ACCOUNT, balances={"USDT": Decimal(1_000_000)})],
             options=VenueOptions(),
         )
-        self._tag = deployment_tag(self._rng.randbytes(4))
-        self._managers = [_Manager(unit=unit, disk=JournalDisk(unit=unit)) for unit in units]
         self.checker = Checker(
             deployment=self._tag,
-            disks={manager.unit.symbol: manager.disk for manager in self._managers},
+            disks={one.unit.symbol: one.disk for one in self._units},
             model=model,
             account=ACCOUNT,
         )
@@ -127,207 +106,275 @@ class World:
             clock=self._clock,
             accepted=self._on_accepted,
         )
+        self._crowd = Crowd(self._venue, symbols, clock=self._clock, rng=self._rng)
         self._registry = MemoryRegistry(deployment=self._tag)
-        self._exchange: _Exchange | None = None
-        self._account_epoch = 0
-        self._prices = {unit.symbol: Decimal(1_000) for unit in units}
+        self._connector = Connector(
+            self._venue,
+            account=ACCOUNT,
+            registry=self._registry,
+            clock=self._clock,
+            loop=loop,
+            written=self._on_written,
+        )
+        self._exchange: ExchangeProcess | None = None
         self._violation: asyncio.Future[str] = loop.create_future()
-        self._restarts: set[asyncio.Task[None]] = set()
+        self._works: set[asyncio.Task[None]] = set()
         # Dead processes keep their frozen tasks: collecting them would only make noise.
         self._graveyard: list[object] = []
-        self._is_healed = False
         self.crashes = 0
+
+    def _draw_units(self) -> list[_Unit]:
+        names = ("AAA", "BBB", "CCC")[: self._rng.choice((1, 1, 2, 3))]
+        skew_ms = self._faults.skew_ms_max
+        units = [UnitId(account=ACCOUNT, symbol=Symbol(f"{name}USDT:perp")) for name in names]
+        return [
+            _Unit(
+                unit=unit,
+                disk=JournalDisk(unit=unit),
+                skew_ms=self._rng.randint(-skew_ms, skew_ms) if skew_ms else 0,
+            )
+            for unit in units
+        ]
 
     # -- the run
 
     async def run(self) -> str:
         """Return the first violation, empty when there was none."""
-        self._quote_all()
-        self._start_exchange()
-        for manager in self._managers:
-            await self._start_manager(manager)
-        market = self._loop.create_task(self._market())
+        crowd = self._loop.create_task(self._crowd.run())
+        self._connector.start()
+        await self._start_exchange()
+        for one in self._units:
+            await self._start_manager(one)
         disasters = [self._loop.create_task(self._disaster(kind)) for kind in self._schedule()]
         await asyncio.wait((self._violation,), timeout=SAFETY_MS / 1_000)
         for task in disasters:
             task.cancel()
         if not self._violation.done():
             await self._heal()
-        market.cancel()
+        crowd.cancel()
         return self._violation.result() if self._violation.done() else ""
 
     async def _heal(self) -> None:
-        """Stop the faults, tell everybody to cancel, and compare the books at the end."""
+        """Stop the faults; everybody must quote again, then stop, and the books must agree."""
         self._venue.faults = Faults()
-        self._is_healed = True
+        self._venue.silent_until_ms = 0
         self.trace.say("world", "healed")
-        if self._restarts:
-            await asyncio.wait(tuple(self._restarts))
-        for _ in range(LIVENESS_MS // 1_000):
-            self._tell_all(Directive.CANCEL)
-            await asyncio.wait((self._violation,), timeout=1)
-            engines = [manager.engine for manager in self._managers]
-            if self._violation.done() or all(one and one.is_stopped for one in engines):
-                break
+        while self._works:
+            await asyncio.wait(tuple(self._works))
+        if not await self._holds(self._is_quoting):
+            self._fail("I9: a unit does not quote again")
+        self.trace.say("world", "stop")
+        self._tell_all(Directive.CANCEL)
+        if not await self._holds(self._is_stopped):
+            self._fail("I9: a unit does not stop")
         if not self._violation.done():
-            states = [manager.engine.state for manager in self._managers if manager.engine]
+            states = [one.process.engine.state for one in self._units if one.process]
             problem = self.checker.at_end(states)
             if problem:
-                self._violation.set_result(problem)
+                self._fail(problem)
+
+    async def _holds(self, claim: Callable[[_Unit], bool]) -> bool:
+        for _ in range(LIVENESS_MS // 1_000):
+            if self._violation.done() or all(claim(one) for one in self._units):
+                return True
+            await asyncio.wait((self._violation,), timeout=1)
+        return False
+
+    def _is_quoting(self, one: _Unit) -> bool:
+        process = one.process
+        return process is not None and process.engine.is_ready and self.checker.is_quoting(one.unit)
+
+    def _is_stopped(self, one: _Unit) -> bool:
+        return one.process is not None and one.process.engine.is_stopped
 
     def _tell_all(self, directive: Directive) -> None:
-        for manager in self._managers:
-            engine = manager.engine
-            if engine is not None and engine.state.directive is not directive:
-                engine.tell(
-                    DirectiveGiven(
-                        directive=directive,
-                        by="simulation",
-                        reason="end",
-                        at_ms=self._clock.now_ms(),
-                    )
+        for one in self._units:
+            if one.process is not None:
+                now_ms = self._clock.now_ms()
+                one.process.engine.tell(
+                    DirectiveGiven(directive=directive, by="sim", reason="end", at_ms=now_ms)
                 )
+
+    # -- judging
 
     def _fail(self, text: str) -> None:
         self.trace.say("VIOLATION", text)
         if not self._violation.done():
             self._violation.set_result(text)
 
-    def _on_accepted(self, order: BookOrder) -> None:
+    def _judge(self, check: Callable[[], None]) -> None:
         try:
-            self.checker.on_accepted(order)
+            check()
         except Violation as violation:
             self._fail(str(violation))
 
+    def _on_accepted(self, order: BookOrder) -> None:
+        gate = None if self._exchange is None else self._exchange.gate_of(order.symbol)
+        self._judge(lambda: self.checker.on_accepted(order, gate))
+
+    def _on_written(self, request: PlaceRequest) -> None:
+        self._judge(lambda: self.checker.on_written(request))
+
+    def _on_sent(self, request: PlaceRequest) -> None:
+        self._judge(lambda: self.checker.on_sent(request))
+
     # -- processes
 
-    def _start_exchange(self) -> None:
-        self._account_epoch += 1
-        connection = VenueConnection(self._venue, self._clock)
-        log = self.trace.log("exchange")
-        gate = Gate(connection, clock=self._clock, log=log)
-        hub = Hub(
-            connection,
-            gate,
-            epoch_of=self._registry.symbol_epoch,
-            session_prefix=f"e{self._account_epoch}",
-            clock=self._clock,
-            log=log,
+    async def _start_exchange(self) -> None:
+        exchange = ExchangeProcess(
+            self._connector,
+            account=ACCOUNT,
+            registry=self._registry,
+            log=self.trace.log("exchange"),
+            sent=self._on_sent,
+            fenced=self.checker.on_fenced,
         )
-        link = LocalLink(hub.attach)
-        epoch = self._account_epoch
-
-        async def confirm() -> None:
-            while True:
-                gate.confirm(kill=KillRow(), account_epoch=epoch)
-                await self._clock.sleep_ms(CONFIRM_EVERY_MS)
-
-        tasks = [self._loop.create_task(confirm()), self._loop.create_task(hub.run())]
-        self._exchange = _Exchange(hub=hub, gate=gate, link=link, venue=connection, tasks=tasks)
+        await exchange.start()
+        self._graveyard.append(exchange)
+        self._exchange = exchange
 
     async def connect(self) -> LocalManagerEnd:
-        """Connect a manager to whatever exchange process there is (``LinkPort``)."""
-        if self._exchange is None:
+        """Connect a manager to whatever exchange process there is."""
+        if self._exchange is None or self._exchange.link is None:
             message = "no exchange process"
             raise LinkClosedError(message)
         return await self._exchange.link.connect()
 
-    async def _start_manager(self, manager: _Manager) -> None:
-        epoch = await self._registry.next_symbol_epoch(manager.unit)
-        manager.journal = MemoryJournal(manager.disk, hook=self._commit_hook(manager))
-        engine = SymbolEngine(
+    async def _start_manager(self, one: _Unit) -> None:
+        epoch = await self._registry.next_symbol_epoch(one.unit)
+        process = ManagerProcess(
             Identity(
-                unit=manager.unit,
-                deployment=self._tag,
-                epoch=epoch,
-                build="sim",
-                host="sim",
-                pid=epoch,
+                unit=one.unit, deployment=self._tag, epoch=epoch, build="", host="", pid=epoch
             ),
-            _config(),
-            config_version=1,
-            journal=manager.journal,
-            link=_ManagerDoor(self, manager),
-            workflows=DirectWorkflows(),
-            clock=self._clock,
-            log=self.trace.log(manager.unit.symbol),
+            one.disk,
+            connect=self.connect,
+            hook=self._commit_hook(one, epoch),
+            log=self.trace.log(f"{one.unit.symbol[:3]}.{epoch}"),
+            skew_ms=one.skew_ms,
         )
-        manager.engine = engine
-        manager.task = self._loop.create_task(self._live(manager, engine))
+        one.process = process
+        process.task = self._loop.create_task(self._live(one, process))
 
-    async def _live(self, manager: _Manager, engine: SymbolEngine) -> None:
+    async def _live(self, one: _Unit, process: ManagerProcess) -> None:
+        name = f"{one.unit.symbol[:3]}.{process.epoch}"
         try:
-            await engine.run()
-        except (StaleProcessError, JournalError, _CrashError) as error:
-            self.trace.say(manager.unit.symbol, f"ended: {type(error).__name__} {error}")
-            self._after_death(manager)
+            await process.engine.run()
+        except (StaleProcessError, JournalError) as error:
+            self.trace.say(name, f"ended: {type(error).__name__} {error}")
+            if one.process is process:
+                self._after_death(one)
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - any escape is a finding, whatever its class
-            self._fail(f"{manager.unit.symbol} died: {type(error).__name__}: {error}")
+            self._fail(f"{name} died: {type(error).__name__}: {error}")
 
-    def _commit_hook(self, manager: _Manager) -> CommitHook:
+    def _commit_hook(self, one: _Unit, epoch: int) -> CommitHook:
         async def hook(point: CommitPoint, facts: Sequence[Fact]) -> None:
             _ = facts
-            if self._venue.happens(self._venue.faults.commit_crash):
-                self.trace.say(manager.unit.symbol, f"crash {point} commit")
-                self._kill_manager(manager)
+            is_current = one.process is not None and one.process.epoch == epoch
+            faults = self._venue.faults
+            if is_current and self._venue.happens(faults.commit_crash):
+                self.trace.say(one.unit.symbol, f"crash {point} commit")
+                self._kill_manager(one)
                 await self._loop.create_future()
-            if point is CommitPoint.BEFORE and self._venue.happens(
-                self._venue.faults.commit_failure
-            ):
+            if point is CommitPoint.BEFORE and self._venue.happens(faults.commit_failure):
                 message = "disk full"
+                raise JournalError(message)
+            if point is CommitPoint.AFTER and self._venue.happens(faults.commit_reply_lost):
+                message = "reply lost"
                 raise JournalError(message)
 
         return hook
 
-    def _kill_manager(self, manager: _Manager) -> None:
-        """SIGKILL: memory is gone, the connection breaks, nothing it awaited continues."""
-        if manager.engine is None:
+    def _kill_manager(self, one: _Unit) -> None:
+        process = one.process
+        if process is None:
             return
         self.crashes += 1
-        self._graveyard.append((manager.engine, manager.task))
-        manager.engine = None
-        if manager.journal is not None:
-            manager.journal.kill()
-        if manager.task is not None:
-            manager.task.cancel()
-        for end in manager.ends:
-            self._spawn(end.close())
-        manager.ends.clear()
-        self._after_death(manager)
+        self._graveyard.append((process, process.task))
+        one.process = None
+        self._work(process.kill())
+        self._after_death(one)
 
-    def _after_death(self, manager: _Manager) -> None:
+    def _after_death(self, one: _Unit) -> None:
         async def restart() -> None:
-            await self._clock.sleep_ms(self._rng.randint(10, RESTART_MS_MAX))
-            await self._start_manager(manager)
+            await self._soon()
+            await self._start_manager(one)
 
-        self._spawn(restart())
+        one.process = None
+        self._work(restart())
 
-    def _kill_exchange(self) -> None:
+    async def _kill_exchange(self) -> None:
         exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            self.crashes += 1
+            await exchange.kill()
+            await self._soon()
+            await self._start_exchange()
+
+    async def _kill_connector(self) -> None:
+        self._connector.kill()
+        await self._soon()
+        self._connector.start()
+
+    async def _pause_manager(self, one: _Unit) -> None:
+        """Stop a process; it goes on later, perhaps after another one has taken its place."""
+        process = one.process
+        if process is None:
+            return
+        process.freezer.freeze()
+        if self._rng.random() < 1 / 2:
+            await self._soon()
+            if one.process is process:
+                one.zombies.append(process)
+                await self._start_manager(one)
+        await self._clock.sleep_ms(self._rng.randint(10, PAUSE_MS_MAX))
+        process.freezer.thaw()
+
+    async def _pause_exchange(self) -> None:
+        exchange = self._exchange
         if exchange is None:
             return
-        self.crashes += 1
-        self._graveyard.append(exchange)
-        exchange.venue.kill()
-        for task in exchange.tasks:
-            task.cancel()
-        for manager in self._managers:
-            for end in manager.ends:
-                self._spawn(end.close())
-            manager.ends.clear()
+        exchange.freezer.freeze()
+        if self._rng.random() < 1 / 2:
+            await self._clock.sleep_ms(self._rng.randint(10, STALE_MS))
+            if self._exchange is exchange:
+                await self._start_exchange()
+        # A short pause is the more dangerous one: the gate does not notice it by itself.
+        await self._clock.sleep_ms(
+            self._rng.randint(10, self._rng.choice((STALE_MS, PAUSE_MS_MAX)))
+        )
+        exchange.freezer.thaw()
 
-        async def restart() -> None:
-            await self._clock.sleep_ms(self._rng.randint(10, RESTART_MS_MAX))
-            self._start_exchange()
+    async def _engage_kill(self) -> None:
+        """Kill, wait for the acknowledgement, release: between the last two nothing may leave."""
+        row = await self._registry.kill_row()
+        if row.is_engaged:
+            return
+        killed = KillRow(epoch=row.epoch + 1, is_engaged=True, operator="sim")
+        await self._registry.set_kill(killed, expected_epoch=row.epoch)
+        release_ms = self._clock.monotonic_ms() + self._rng.randint(1_000, KILL_MS_MAX)
+        while self._clock.monotonic_ms() < release_ms:
+            if not self.checker.is_killed and self._is_kill_confirmed(killed.epoch):
+                self.trace.say("world", "kill acknowledged")
+                self.checker.is_killed = True
+            await self._clock.sleep_ms(_LOOK_MS)
+        self.checker.is_killed = False
+        released = replace(killed, epoch=killed.epoch + 1, is_engaged=False)
+        await self._registry.set_kill(released, expected_epoch=killed.epoch)
 
-        self._spawn(restart())
+    def _is_kill_confirmed(self, epoch: int) -> bool:
+        exchange, guard = self._exchange, self._connector.guard
+        is_shut = exchange is not None and exchange.confirmed_kill >= epoch
+        return is_shut and guard is not None and guard.is_killed
 
-    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+    async def _soon(self) -> None:
+        await self._clock.sleep_ms(self._rng.randint(10, RESTART_MS_MAX))
+
+    def _work(self, work: Coroutine[object, object, None]) -> None:
         task = self._loop.create_task(work)
-        self._restarts.add(task)
-        task.add_done_callback(self._restarts.discard)
+        self._works.add(task)
+        task.add_done_callback(self._works.discard)
 
     # -- disasters
 
@@ -336,70 +383,47 @@ class World:
         kinds = (
             ["manager"] * faults.manager_crashes
             + ["exchange"] * faults.exchange_crashes
+            + ["connector"] * faults.connector_crashes
+            + ["pause"] * faults.manager_pauses
+            + ["pause exchange"] * faults.exchange_pauses
             + ["stream"] * faults.stream_cuts
+            + ["silence"] * faults.silences
             + ["link"] * faults.link_cuts
+            + ["kill"] * faults.kills
         )
         return [(self._rng.randint(500, SAFETY_MS - 2_000), kind) for kind in kinds]
 
     async def _disaster(self, planned: tuple[int, str]) -> None:
         at_ms, kind = planned
         await self._clock.sleep_ms(at_ms)
-        manager = self._rng.choice(self._managers)
-        self.trace.say("world", f"disaster {kind} {manager.unit.symbol}")
+        one = self._rng.choice(self._units)
+        self.trace.say("world", f"disaster {kind} {one.unit.symbol}")
         match kind:
-            case "manager":
-                self._kill_manager(manager)
-            case "exchange":
-                self._kill_exchange()
             case "stream":
                 self._venue.cut_streams()
+            case "silence":
+                silence_ms = self._rng.randint(1_000, SILENCE_MS_MAX)
+                self._venue.silent_until_ms = self._clock.now_ms() + silence_ms
+            case "manager":
+                self._kill_manager(one)
+            case "link":
+                if one.process is not None:
+                    self._work(one.process.cut_links())
+            case "pause":
+                self._work(self._pause_manager(one))
             case _:
-                for end in manager.ends:
-                    self._spawn(end.close())
-                manager.ends.clear()
+                self._work(self._shared_disaster(kind))
 
-    # -- the market
-
-    def _quote_all(self) -> None:
-        for symbol in self._prices:
-            self._move(symbol, 0)
-
-    def _move(self, symbol: Symbol, ticks: int) -> None:
-        tick = Decimal("0.1")
-        price = max(self._prices[symbol] + ticks * tick, Decimal(500))
-        self._prices[symbol] = price
-        now_ms = self._clock.now_ms()
-        model = self._venue.model
-        size = Decimal(self._rng.randint(1, 30)) / 1_000
-        quote = Quote(bid=price - tick, ask=price, bid_quantity=size, ask_quantity=size)
-        self._venue.publish(model.on_quote(symbol, quote, now_ms))
-        side = Side.SELL if ticks <= 0 else Side.BUY
-        at = price if side is Side.BUY else price - tick
-        self._venue.publish(model.on_trade(symbol, at, size, side, now_ms))
-        update = price_update(self._venue, symbol, now_ms)
-        if update is not None:
-            self._venue.tell(update)
-
-    async def _market(self) -> None:
-        while True:
-            await self._clock.sleep_ms(self._rng.randint(50, STEP_MS_MAX))
-            symbol = self._rng.choice(tuple(self._prices))
-            self._move(symbol, self._rng.choice((-15, -8, -3, 0, 3, 8, 15)))
-            self._venue.tell(frame_age(self._clock.now_ms()))
-
-
-class _ManagerDoor:
-    """``LinkPort`` of one manager: remembers its connections so that they can be cut."""
-
-    def __init__(self, world: World, manager: _Manager) -> None:
-        self._world = world
-        self._manager = manager
-
-    async def connect(self) -> LocalManagerEnd:
-        """Open a connection to the exchange process."""
-        end = await self._world.connect()
-        self._manager.ends.append(end)
-        return end
+    async def _shared_disaster(self, kind: str) -> None:
+        match kind:
+            case "exchange":
+                await self._kill_exchange()
+            case "connector":
+                await self._kill_connector()
+            case "pause exchange":
+                await self._pause_exchange()
+            case _:
+                await self._engage_kill()
 
 
 def run_seed(seed: int, *, faults: Faults | None = None, keep_trace: bool = False) -> SeedResult:
@@ -414,34 +438,4 @@ def run_seed(seed: int, *, faults: Faults | None = None, keep_trace: bool = Fals
         orders=world.checker.orders,
         fills=world.checker.fills,
         trace=world.trace.lines,
-    )
-
-
-def _instrument(symbol: Symbol) -> Instrument:
-    return Instrument(
-        symbol=symbol,
-        venue_symbol=symbol.split(":")[0],
-        base_asset=symbol[:3],
-        quote_asset="USDT",
-        tick_size=Decimal("0.1"),
-        lot_size=Decimal("0.001"),
-        quantity_min=Decimal("0.001"),
-        quantity_max=Decimal(1_000),
-        notional_min=Decimal(5),
-        contract_size=Decimal(1),
-        orders_open_max=200,
-        reduce_only_exempt=True,
-        price_band=Decimal("0.3"),
-    )
-
-
-def _config() -> UnitConfig:
-    return UnitConfig(
-        capital=Decimal(10_000),
-        grid=GridConfig(
-            price_interval=Decimal(1),
-            order_quantity=Decimal(20),
-            buy_window_size=3,
-            sell_window_size=5,
-        ),
     )

@@ -1,0 +1,211 @@
+"""The connector process of the simulated account: the production guard in front of the venue.
+
+All incarnations of the exchange process share it, those that should be dead included. Its memory
+(ids, epochs, kill) dies with it; what it had written lands all the same.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final, TypeVar
+
+from opensqt.core.ids import AccountName, ClientOrderId, Symbol, UnixMs, VenueOrderId
+from opensqt.core.instrument import Instrument
+from opensqt.engine.connector_guard import ConnectorGuard, GuardConfig
+from opensqt.ports.exchange import (
+    Balance,
+    CancelRequest,
+    Listing,
+    Outcome,
+    OutcomeClass,
+    PlaceRequest,
+    VenueCode,
+    VenueEvent,
+    VenueOrder,
+    VenuePort,
+    VenuePosition,
+    VenueUnavailableError,
+)
+from opensqt.simulation.freezer import Freezer
+from opensqt.simulation.loop import VirtualClock
+from opensqt.simulation.registry import MemoryRegistry
+from opensqt.simulation.venue import SimulatedVenue, VenueConnection
+
+OBSERVE_EVERY_MS: Final = 500
+CONFIRM_WITHIN_MS: Final = 2_000
+ResultT = TypeVar("ResultT")
+
+
+class _Writer(VenueConnection):
+    """Tells the checker of every order that is written to the venue's socket."""
+
+    def __init__(
+        self, venue: SimulatedVenue, clock: VirtualClock, written: Callable[[PlaceRequest], None]
+    ) -> None:
+        super().__init__(venue, clock)
+        self._written = written
+
+    async def place(self, request: PlaceRequest) -> Outcome:
+        self._written(request)
+        return await super().place(request)
+
+
+class Connector:
+    """One process at a time; ``guard`` is None while there is none."""
+
+    def __init__(
+        self,
+        venue: SimulatedVenue,
+        *,
+        account: AccountName,
+        registry: MemoryRegistry,
+        clock: VirtualClock,
+        loop: asyncio.AbstractEventLoop,
+        written: Callable[[PlaceRequest], None],
+    ) -> None:
+        """Do nothing yet."""
+        self._venue = venue
+        self._account = account
+        self._registry = registry
+        self._clock = clock
+        self._written = written
+        self._observing: asyncio.Task[None] | None = None
+        self.guard: ConnectorGuard | None = None
+        self.ended: asyncio.Future[None] = loop.create_future()
+
+    def start(self) -> None:
+        """Begin without any memory."""
+        self.ended = asyncio.get_running_loop().create_future()
+        writer = _Writer(self._venue, self._clock, self._written)
+        config = GuardConfig(confirm_within_ms=CONFIRM_WITHIN_MS)
+        self.guard = ConnectorGuard(writer, clock=self._clock, config=config)
+        self._observing = asyncio.get_running_loop().create_task(self._observe(self.guard))
+
+    def kill(self) -> None:
+        """End: calls under way are never answered, the streams break."""
+        if self._observing is not None:
+            self._observing.cancel()
+        self.guard = None
+        if not self.ended.done():
+            self.ended.set_result(None)
+        self._venue.cut_streams()
+
+    async def _observe(self, guard: ConnectorGuard) -> None:
+        while True:
+            lease = await self._registry.account_lease(self._account)
+            epoch = 0 if lease is None else lease.epoch
+            guard.observe(account_epoch=epoch, kill=await self._registry.kill_row())
+            await self._clock.sleep_ms(OBSERVE_EVERY_MS)
+
+
+class ConnectorClient(VenuePort):
+    """``VenuePort`` of one incarnation of the exchange process."""
+
+    def __init__(
+        self, connector: Connector, freezer: Freezer, sent: Callable[[PlaceRequest], None]
+    ) -> None:
+        """Call ``sent`` with every order the exchange process lets go."""
+        self._connector = connector
+        self._freezer = freezer
+        self._sent = sent
+        self._is_dead = False
+
+    def kill(self) -> None:
+        """End with the process: nothing more is written or read."""
+        self._is_dead = True
+
+    async def _alive(self) -> None:
+        if self._is_dead:
+            # A dead process does not see exceptions either.
+            await asyncio.get_running_loop().create_future()
+        await self._freezer.pass_by()
+
+    async def _call(self, call: Callable[[ConnectorGuard], Awaitable[ResultT]]) -> ResultT | None:
+        """Return the answer, None when there is no connector or it ends before it answers."""
+        await self._alive()
+        guard, ended = self._connector.guard, self._connector.ended
+        if guard is None:
+            return None
+        answer = asyncio.ensure_future(call(guard))
+        answer.add_done_callback(_heard)  # a dead process hears no exception
+        await asyncio.wait((answer, ended), return_when=asyncio.FIRST_COMPLETED)
+        await self._alive()
+        if answer.done():
+            return answer.result()
+        answer.cancel()
+        return None
+
+    async def _ask(self, call: Callable[[ConnectorGuard], Awaitable[ResultT]]) -> ResultT:
+        answer = await self._call(call)
+        if answer is None:
+            message = "the connector is gone"
+            raise VenueUnavailableError(message)
+        return answer
+
+    async def place(self, request: PlaceRequest) -> Outcome:
+        await self._alive()
+        if self._connector.guard is None:
+            return Outcome(outcome=OutcomeClass.NOT_SENT, code=VenueCode.LINK_DOWN)
+        self._sent(request)
+        return await self._call(lambda guard: guard.place(request)) or _UNKNOWN
+
+    async def cancel(self, request: CancelRequest) -> Outcome:
+        return await self._call(lambda guard: guard.cancel(request)) or _UNKNOWN
+
+    async def instrument(self, symbol: Symbol) -> Instrument:
+        return await self._ask(lambda guard: guard.instrument(symbol))
+
+    async def find_order(
+        self,
+        symbol: Symbol,
+        *,
+        client_order_id: ClientOrderId | None = None,
+        venue_order_id: VenueOrderId | None = None,
+    ) -> VenueOrder | None:
+        async def find(guard: ConnectorGuard) -> tuple[VenueOrder | None]:
+            return (
+                await guard.find_order(
+                    symbol, client_order_id=client_order_id, venue_order_id=venue_order_id
+                ),
+            )
+
+        return (await self._ask(find))[0]
+
+    async def open_orders(self, symbol: Symbol | None) -> Listing:
+        return await self._ask(lambda guard: guard.open_orders(symbol))
+
+    async def trades(self, symbol: Symbol, *, since_ms: UnixMs) -> Listing:
+        return await self._ask(lambda guard: guard.trades(symbol, since_ms=since_ms))
+
+    async def position(self, symbol: Symbol) -> VenuePosition:
+        return await self._ask(lambda guard: guard.position(symbol))
+
+    async def balances(self) -> tuple[Balance, ...]:
+        return await self._ask(lambda guard: guard.balances())
+
+    async def server_time_ms(self) -> UnixMs:
+        return await self._ask(lambda guard: guard.server_time_ms())
+
+    async def fence(self, *, account_epoch: int, kill_epoch: int) -> tuple[ClientOrderId, ...]:
+        return await self._ask(
+            lambda guard: guard.fence(account_epoch=account_epoch, kill_epoch=kill_epoch)
+        )
+
+    async def watch(self, symbols: frozenset[Symbol]) -> None:
+        """Accept any set: the simulation streams every symbol."""
+
+    async def events(self) -> AsyncIterator[tuple[VenueEvent, ...]]:
+        guard = self._connector.guard
+        if guard is None:
+            message = "no connector"
+            raise VenueUnavailableError(message)
+        async for batch in guard.events():
+            await self._alive()
+            yield batch
+
+
+def _heard(answer: "asyncio.Future[ResultT]") -> None:
+    if not answer.cancelled():
+        answer.exception()
+
+
+_UNKNOWN: Final = Outcome(outcome=OutcomeClass.UNKNOWN, code=VenueCode.LINK_DOWN)
