@@ -15,7 +15,7 @@ MUTANT_SEEDS = 60
 pytestmark = pytest.mark.sim
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
 def test_no_seed_violates_an_invariant(first: int) -> None:
     results = [run_seed(seed) for seed in range(first, first + CHUNK)]
@@ -25,7 +25,7 @@ def test_no_seed_violates_an_invariant(first: int) -> None:
     assert sum(r.crashes for r in results) >= 2 * CHUNK
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_every_planted_bug_is_found(mutant: Mutant) -> None:
     with mutant.planted():
