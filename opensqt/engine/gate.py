@@ -35,6 +35,8 @@ from opensqt.ports.telemetry import LogPort
 CONTROL_AGE_MS_MAX: Final = 2_000
 # How long after a write an order may still appear: request expiry and the largest H of the table.
 HORIZON_MS: Final = 23_000
+JUMP_MS_MAX: Final = 1_000
+"""Largest step of the wall clock between two looks that is still taken for time passing."""
 # USD-M futures allow 300 orders per 10 s and account; a third stays in reserve.
 DEFAULT_RATE: Final = Rate(burst=100, per_second=20.0)
 
@@ -81,6 +83,8 @@ class Gate:
         self._kill = KillRow()
         self._account_epoch = 0
         self._is_lost = False
+        self._drift_ms = clock.now_ms() - clock.monotonic_ms()
+        self._jumped_until_ms = clock.monotonic_ms()
         self._is_closing = False
         self.in_flight: set[ClientOrderId] = set()
         self.refusals: dict[VenueCode, int] = {}
@@ -93,10 +97,20 @@ class Gate:
         ``asked_ms`` is the monotonic time of the question, by default now: an answer is as old as
         its question, also in a process that was stopped in between.
         """
+        self._notice_jump()
         self._confirmed_ms = self._clock.monotonic_ms() if asked_ms is None else asked_ms
         if kill.epoch >= self._kill.epoch:
             self._kill = kill
         self._account_epoch = max(self._account_epoch, account_epoch)
+
+    def _notice_jump(self) -> None:
+        # Deadlines and the ages of prices are wall time: after a step the old ones mean nothing.
+        monotonic_ms = self._clock.monotonic_ms()
+        drift_ms = self._clock.now_ms() - monotonic_ms
+        if abs(drift_ms - self._drift_ms) > JUMP_MS_MAX:
+            self._log.error("gate.clock_jumped", by_ms=drift_ms - self._drift_ms)
+            self._jumped_until_ms = monotonic_ms + HORIZON_MS
+        self._drift_ms = drift_ms
 
     def lose(self) -> None:
         """Shut for good: another process holds the account."""
@@ -122,14 +136,21 @@ class Gate:
             return VenueCode.STALE_EPOCH, "another process holds the account"
         if self._kill.is_engaged and purpose is not Purpose.FLATTEN:
             return VenueCode.KILLED, f"kill {self._kill.epoch}: {self._kill.reason}"
-        if self._is_closing and purpose is Purpose.OPEN:
-            return VenueCode.GATE_SHUT, "shutting down"
+        if purpose is Purpose.OPEN and self._closed_to_opens:
+            return VenueCode.GATE_SHUT, self._closed_to_opens
         age_ms = (
             None if self._confirmed_ms is None else self._clock.monotonic_ms() - self._confirmed_ms
         )
         if age_ms is None or age_ms > CONTROL_AGE_MS_MAX:
             return VenueCode.GATE_SHUT, "the control store does not answer"
         return None
+
+    @property
+    def _closed_to_opens(self) -> str:
+        if self._is_closing:
+            return "shutting down"
+        is_shaken = self._clock.monotonic_ms() < self._jumped_until_ms
+        return "the clock has jumped" if is_shaken else ""
 
     # -- units
 

@@ -52,6 +52,8 @@ from opensqt.ports.telemetry import LogPort
 
 HEARTBEAT_MS: Final = 1_000
 RECONNECT_MS: Final = 100
+FRAME_AGE_UNKNOWN_MS: Final = 3_600_000
+"""Age of the newest frame before the first one."""
 SKEW_MS_MAX: Final = 500
 # A manager that falls this far behind loses its connection and reconciles; the others never wait.
 PENDING_FACTS_MAX: Final = 5_000
@@ -89,7 +91,7 @@ class Hub:
         self._prices: dict[Symbol, PriceUpdate] = {}
         self._instruments: dict[Symbol, Instrument] = {}
         self._live = {StreamKind.PUBLIC: False, StreamKind.PRIVATE: False}
-        self._frame_ms = 0
+        self._frame_ms = clock.monotonic_ms() - FRAME_AGE_UNKNOWN_MS
         self._session_count = 0
         self._orders: set[asyncio.Task[None]] = set()
         self.foreign_reports = 0
@@ -102,7 +104,8 @@ class Hub:
     @property
     def frame_age_ms(self) -> int:
         """Return the age of the newest public frame, milliseconds."""
-        return max(self._clock.now_ms() - self._frame_ms, 0)
+        # On the monotonic clock: a wall clock that is set back must not keep a dead price fresh.
+        return max(self._clock.monotonic_ms() - self._frame_ms, 0)
 
     @property
     def is_live(self) -> bool:
@@ -140,15 +143,18 @@ class Hub:
             case TradeUpdate():
                 self._route(event.trade.symbol, event, now_ms)
             case FrameAge():
-                self._frame_ms = max(self._frame_ms, now_ms - event.public_ms)
+                self._note_frame(age_ms=event.public_ms)
             case StreamState():
                 self._on_stream(event)
 
     def _on_price(self, price: PriceUpdate, now_ms: int) -> None:
         self._prices[price.symbol] = price
-        self._frame_ms = max(self._frame_ms, min(price.read_ms, now_ms))
+        self._note_frame(age_ms=max(now_ms - price.read_ms, 0))
         for session in self._routes.get(price.symbol, ()):
             session.offer_price(price, now_ms=now_ms, age_ms=max(now_ms - price.read_ms, 0))
+
+    def _note_frame(self, *, age_ms: int) -> None:
+        self._frame_ms = max(self._frame_ms, self._clock.monotonic_ms() - age_ms)
 
     def _route(self, symbol: Symbol, update: OrderUpdate | TradeUpdate, now_ms: int) -> None:
         sessions = self._routes.get(symbol, ())
@@ -385,7 +391,7 @@ class Hub:
                 last=price.last,
                 mark=price.mark,
                 at_ms=price.venue_ms,
-                read_ms=UnixMs(self._frame_ms),
+                read_ms=UnixMs(self._clock.now_ms() - self.frame_age_ms),
             )
         return limits, Market(instrument=instrument, price=ticked, is_live=self.is_live)
 

@@ -91,9 +91,11 @@ class Connector:
 
     async def _observe(self, guard: ConnectorGuard) -> None:
         while True:
+            asked_ms = self._clock.monotonic_ms()
             lease = await self._registry.account_lease(self._account)
             epoch = 0 if lease is None else lease.epoch
-            guard.observe(account_epoch=epoch, kill=await self._registry.kill_row())
+            kill = await self._registry.kill_row()
+            guard.observe(account_epoch=epoch, kill=kill, asked_ms=asked_ms)
             await self._clock.sleep_ms(OBSERVE_EVERY_MS)
 
 

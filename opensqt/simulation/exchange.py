@@ -134,6 +134,7 @@ class ExchangeProcess:
 
     async def _confirm(self) -> None:
         while True:
+            asked_ms = self._clock.monotonic_ms()
             await self._clock.sleep_ms(STORE_MS)
             lease = await self._registry.account_lease(self._account)
             if lease is None or lease.epoch != self.epoch:
@@ -150,6 +151,6 @@ class ExchangeProcess:
                 self._log.debug("exchange.not_fenced", reason=str(error))
             else:
                 self._fenced(self.epoch)
-                self.gate.confirm(kill=kill, account_epoch=self.epoch)
+                self.gate.confirm(kill=kill, account_epoch=self.epoch, asked_ms=asked_ms)
                 self.confirmed_kill = kill.epoch
             await self._clock.sleep_ms(CONFIRM_EVERY_MS)

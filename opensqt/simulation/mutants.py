@@ -122,8 +122,11 @@ def _no_overlap(state: object, *, now_ms: int, booked_ms: object) -> UnixMs:
     return UnixMs(now_ms - 1_000)
 
 
-def _confirm_without_kill(self: gate.Gate, *, kill: KillRow, account_epoch: int) -> None:
-    _CONFIRM(self, kill=replace(kill, is_engaged=False), account_epoch=account_epoch)
+def _confirm_without_kill(
+    self: gate.Gate, *, kill: KillRow, account_epoch: int, asked_ms: int
+) -> None:
+    row = replace(kill, is_engaged=False)
+    _CONFIRM(self, kill=row, account_epoch=account_epoch, asked_ms=asked_ms)
 
 
 _CONFIRM = gate.Gate.confirm

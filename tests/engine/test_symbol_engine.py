@@ -197,3 +197,34 @@ def test_a_wall_clock_that_is_set_forward_proves_no_absence() -> None:
         await stage.until(lambda: not any(o.is_doubtful for o in stage.live), within_ms=30_000)
 
     play(story)
+
+
+@pytest.mark.parametrize("jump_ms", [-3_600_000, 3_600_000])
+def test_a_wall_clock_that_jumps_shuts_the_gate_to_opens_for_a_while(jump_ms: int) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.open()
+        stage.clock.set_by(jump_ms)
+        await stage.sleep(600)
+        assert stage.gate.shut_reason == "the clock has jumped"
+
+        await stage.until(lambda: not stage.gate.shut_reason, within_ms=30_000)
+        stage.quote("1005")
+        sent = len(stage.facts(OrderIntended))
+        await stage.until(lambda: len(stage.facts(OrderIntended)) > sent, within_ms=10_000)
+
+    play(story)
+
+
+def test_a_wall_clock_that_is_set_back_does_not_keep_a_dead_price_fresh() -> None:
+    async def story(stage: Stage) -> None:
+        await stage.open()
+        stage.tasks[2].cancel()  # no more frames
+        stage.clock.set_by(-3_600_000)
+        await stage.sleep(5_000)
+
+        assert stage.hub.frame_age_ms >= 4_500
+        price = stage.state.price
+        assert price is not None
+        assert stage.clock.now_ms() - price.read_ms >= 4_000
+
+    play(story)
