@@ -201,7 +201,7 @@ def _chosen(run: RunDir, deployment: Deployment) -> Ports:
         dashboard_metrics=free(head + 80),
         autoscaler_metrics=free(head + 90),
     )
-    write_atomically(run.path / _PORTS, json.dumps(asdict(ports)))
+    keep_ports(run, ports)
     return ports
 
 
@@ -214,6 +214,11 @@ def _choosing(run: RunDir) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def keep_ports(run: RunDir, ports: Ports) -> None:
+    """Have a run directory stay with these ports."""
+    write_atomically(run.path / _PORTS, json.dumps(asdict(ports)))
 
 
 def forget_ports(run: RunDir) -> None:

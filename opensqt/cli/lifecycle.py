@@ -8,8 +8,15 @@ import typer
 
 from opensqt.cli.exits import CommandError, Exit
 from opensqt.cli.options import ConfigOption, DataDirOption, JsonOption
-from opensqt.cli.place import data_dir_of, existing_run, load_deployment, logs_of
-from opensqt.cli.printing import complain, print_json, say, status_lines
+from opensqt.cli.place import (
+    data_dir_of,
+    existing_run,
+    load_deployment,
+    logs_of,
+    open_run,
+    run_path_of,
+)
+from opensqt.cli.printing import complain, print_json, say, say_if_heard, status_lines
 
 _CLEAR = "\x1b[H\x1b[2J"
 
@@ -59,6 +66,8 @@ def up(
     arguments += ["--loop"] if loop else []
     daemon = starting.start_daemon(arguments, layout)
     code = asyncio.run(starting.watch_start(layout, lambda: daemon.poll() is None))
+    if daemon.poll() is not None:
+        starting.refuse_second(layout.run)
     if as_json:
         endpoints = layout.run.endpoints()
         print_json({"started": code is Exit.OK, "pid": daemon.pid, "endpoints": endpoints})
@@ -90,16 +99,20 @@ def down(
         raise CommandError(Exit.USAGE, f"--orders: expected cancel or keep, got {orders!r}")
     log.configure(level="error")
     data = data_dir_of(config, data_dir)
-    run = existing_run(data)
+    # Processes may outlive the run directory they were started with.
+    run = existing_run(data) or (open_run(data) if marked(run_path_of(data)) else None)
     code = Exit.OK
-    if run is None or not (read_children(run) or marked(run) or up.is_supervised(run)):
-        say("nothing is running")
-    else:
+    if run is None:
+        say_if_heard("nothing is running")
+    elif read_children(run) or marked(run.path) or up.is_supervised(run):
         asyncio.run(up.stand_aside(run))
+        clock = SystemClock()
         with run.lock(up.SUPERVISOR):
             code = asyncio.run(
-                take_down.take_down(run, data, orders=orders, clock=SystemClock(), say=say)
+                take_down.take_down(run, data, orders=orders, clock=clock, say=say_if_heard)
             )
+    else:
+        code = asyncio.run(take_down.stand_down(run, orders=orders, say=say_if_heard))
     if purge and code is Exit.OK:
         take_down.purge(data, run, say=say)
     raise typer.Exit(code)

@@ -45,7 +45,12 @@ def data_dir_of(config: Path | None, given_data_dir: Path | None) -> Path:
 
 def existing_run(data: Path) -> RunDir | None:
     """Return the run directory of a data directory, or None if there never was one."""
-    return open_run(data) if run_dir_path(data, os.environ).exists() else None
+    return open_run(data) if run_path_of(data).exists() else None
+
+
+def run_path_of(data: Path) -> Path:
+    """Return where the run directory of a data directory is, or would be."""
+    return run_dir_path(data, os.environ)
 
 
 def open_run(data: Path) -> RunDir:

@@ -1,8 +1,10 @@
 """What commands print: JSON for programs, aligned columns for people."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 _DIGITS: Final = 8
@@ -27,6 +29,16 @@ def say(text: str) -> None:
     """Print one line for people, at once."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
+
+
+def say_if_heard(text: str) -> None:
+    """Print one line; for work that goes on when terminal or pipe are gone."""
+    try:
+        say(text)
+    except OSError:
+        with suppress(OSError, ValueError):
+            # What is still buffered would fail again at the end of the program.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def complain(text: str) -> None:

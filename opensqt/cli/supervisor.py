@@ -67,6 +67,12 @@ class Supervisor:
         self._log = log
         self._states = read_children(run)
         self._stored: Mapping[str, ChildState] = {}
+        self._folder = _identity(run.path)
+
+    @property
+    def is_lost(self) -> bool:
+        """Tell whether the run directory was deleted, and with it every socket of the children."""
+        return _identity(self._run.path) != self._folder
 
     @property
     def states(self) -> Mapping[str, ChildState]:
@@ -109,9 +115,13 @@ class Supervisor:
         self._store()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Look and act until told to stop; children run on."""
-        while not stop.is_set():
-            self.step()
+        """Look and act until told to stop or the run directory is lost; children run on."""
+        while not (stop.is_set() or self.is_lost):
+            try:
+                self.step()
+            except FileNotFoundError:
+                if not self.is_lost:
+                    raise
             await self._clock.sleep_ms(PAUSE_MS)
 
     def _observe(self, spec: ChildSpec) -> None:
@@ -191,6 +201,14 @@ class Supervisor:
         self._stored = dict(self._states)
 
 
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        found = folder.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _spawn(arguments: Sequence[str], environment: Mapping[str, str], *, log: Path) -> int:
     """Start a process in a session of its own, detached from our terminal; return its id.
 
@@ -256,14 +274,14 @@ async def stop_children(
     return left
 
 
-def marked(run: RunDir) -> frozenset[ProcessName]:
-    """Return every process that carries our mark, noted or not."""
-    return family(process_table(), mark=mark_of(run.path), leaders=[], spared=[os.getpid()])
+def marked(folder: Path) -> frozenset[ProcessName]:
+    """Return every process started with this run directory, noted or not."""
+    return family(process_table(), mark=mark_of(folder), leaders=[], spared=[os.getpid()])
 
 
 async def stop_marked(run: RunDir, *, clock: ClockPort, grace_ms: int) -> frozenset[ProcessName]:
     """End every process that carries our mark; return what would not go."""
-    return await _end(lambda: marked(run), clock=clock, grace_ms=grace_ms)
+    return await _end(lambda: marked(run.path), clock=clock, grace_ms=grace_ms)
 
 
 async def _end(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from opensqt.cli.children import ACTORS, RAY, forget_ports
-from opensqt.cli.control import connected
+from opensqt.cli.control import ANSWER_S, connected
 from opensqt.cli.exits import Exit
 from opensqt.cli.supervisor import read_children, stop_children, stop_marked
 from opensqt.core.ids import AccountName
@@ -52,6 +52,22 @@ async def take_down(run: RunDir, data: Path, *, orders: str, clock: ClockPort, s
     _clear(run)
     say("all processes have ended" if not left else f"{len(left)} processes are left")
     return Exit.OK if is_clean and not left else Exit.PARTLY
+
+
+async def stand_down(run: RunDir, *, orders: str, say: Say) -> Exit:
+    """End trading of a deployment that a Ray job has launched; its cluster is not ours to end."""
+    try:
+        async with asyncio.timeout(ANSWER_S), connected(run) as control:
+            await control.list_symbols()
+    except (ControlError, TimeoutError):
+        say("nothing is running")
+        return Exit.OK
+    answer = await _stand_down(run, orders=orders, say=say)
+    if answer is None:
+        return Exit.PARTLY
+    _print_answer(answer, orders=orders, say=say)
+    say("trading has ended; the Ray cluster was not started by `up` and runs on")
+    return Exit.OK if orders == "keep" or answer.get("orders_empty") else Exit.PARTLY
 
 
 def purge(data: Path, run: RunDir | None, *, say: Say) -> None:

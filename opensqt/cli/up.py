@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from opensqt.cli.children import (
@@ -16,11 +17,12 @@ from opensqt.cli.children import (
     child_specs,
     choose_ports,
     forget_ports,
+    keep_ports,
     make_token,
 )
 from opensqt.cli.exits import CommandError, Exit
 from opensqt.cli.place import logs_of, open_run
-from opensqt.cli.printing import Progress, say
+from opensqt.cli.printing import Progress, say, say_if_heard
 from opensqt.cli.processes import send
 from opensqt.cli.supervision import ChildSpec, ChildState, is_all_up
 from opensqt.cli.supervisor import PAUSE_MS, Supervisor, read_children
@@ -85,21 +87,34 @@ def announce(layout: Layout) -> None:
 
 def supervise(layout: Layout, *, is_watched: bool) -> Exit:
     """Be the supervisor until told to end; take the deployment down unless told to stand aside."""
+    logs = logs_of(layout.deployment.data_dir)
+    logs.mkdir(parents=True, exist_ok=True)
+    with (logs / f"{SUPERVISOR}.log").open("a", encoding="utf-8") as stream:
+        log.configure(stream=stream, as_json=True)
+        while (code := _supervise_once(layout, is_watched=is_watched)) is None:
+            # Nobody finds the sockets of the children any more: all of them are started again.
+            log.get("opensqt.supervisor").error("supervisor.run_directory_lost")
+            layout = replace(layout, run=open_run(layout.deployment.data_dir))
+            keep_ports(layout.run, layout.ports)
+        return code
+
+
+def _supervise_once(layout: Layout, *, is_watched: bool) -> Exit | None:
+    """Return the exit code, or None when the run directory has been deleted meanwhile."""
     lock = layout.run.lock(SUPERVISOR)
     try:
         lock.acquire()
     except LockHeldError as error:
         raise CommandError(Exit.REFUSED, f"already running: {error}") from error
+    code: Exit | None = None
     try:
-        logs = logs_of(layout.deployment.data_dir)
-        logs.mkdir(parents=True, exist_ok=True)
-        with (logs / f"{SUPERVISOR}.log").open("a", encoding="utf-8") as stream:
-            log.configure(stream=stream, as_json=True)
-            layout.run.set_process(SUPERVISOR, current())
-            return asyncio.run(_supervise(layout, is_watched=is_watched))
+        layout.run.set_process(SUPERVISOR, current())
+        code = asyncio.run(_supervise(layout, is_watched=is_watched))
     finally:
-        layout.run.set_process(SUPERVISOR, None)
+        if code is not None:
+            layout.run.set_process(SUPERVISOR, None)
         lock.release()
+    return code
 
 
 def start_daemon(arguments: list[str], layout: Layout) -> subprocess.Popen[bytes]:
@@ -184,7 +199,7 @@ async def stand_aside(run: RunDir) -> None:
         await clock.sleep_ms(PAUSE_MS)
 
 
-async def _supervise(layout: Layout, *, is_watched: bool) -> Exit:
+async def _supervise(layout: Layout, *, is_watched: bool) -> Exit | None:
     clock = SystemClock()
     supervisor = Supervisor(
         run=layout.run,
@@ -206,14 +221,17 @@ async def _supervise(layout: Layout, *, is_watched: bool) -> Exit:
     await supervisor.run(stop)
     if shown is not None:
         shown.cancel()
-        with suppress(asyncio.CancelledError):
+        # It has failed when terminal or pipe are gone.
+        with suppress(asyncio.CancelledError, OSError):
             await shown
     if aside.is_set():
         return Exit.OK
+    if not stop.is_set():
+        return None
     if is_watched:
-        say("")
+        say_if_heard("")
     return await take_down(
-        layout.run, layout.deployment.data_dir, orders="cancel", clock=clock, say=say
+        layout.run, layout.deployment.data_dir, orders="cancel", clock=clock, say=say_if_heard
     )
 
 

@@ -307,6 +307,35 @@ def test_down_without_orchestrator_and_connector_says_so_and_ends_with_six(
     ]
 
 
+def test_down_ends_trading_of_a_deployment_that_a_job_has_launched(
+    data: Path, orchestrator: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["down"]) == 0
+
+    assert calls(orchestrator)[-1] == ["shutdown", "cancel"]
+    assert capsys.readouterr().out.splitlines() == [
+        "canceling our orders",
+        "position kept: paper/BTCUSDT:perp 0.004",
+        "no order of ours is left at the venue",
+        "trading has ended; the Ray cluster was not started by `up` and runs on",
+    ]
+
+
+def test_down_ends_processes_whose_run_directory_is_gone(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = RunDir(data, {})
+    child = start_child(run, "ray")
+    shutil.rmtree(run.path)
+
+    assert main(["down"]) == 6
+
+    child.wait(10)
+    lines = capsys.readouterr().out.splitlines()
+    assert "no connector runs: our orders could not be canceled" in lines
+    assert lines[-1] == "all processes have ended"
+
+
 def test_purge_deletes_the_data_only_after_a_clean_end(data: Path) -> None:
     (data / "logs").mkdir()
     (data / "logs" / "ray.log").write_text("x")
