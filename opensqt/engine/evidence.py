@@ -33,6 +33,8 @@ class Understood:
     fact: Fact | None = None
     orphan: ClientOrderId | None = None
     """One of our own ids for which the journal has no intent."""
+    is_suspect: bool = False
+    """Whether an order that had settled and was forgotten is said to be open: late, or alive."""
 
 
 def reported(order: VenueOrder, *, evidence: Evidence, at_ms: UnixMs) -> OrderReported:
@@ -113,9 +115,9 @@ async def _understand_order(
     if not is_ours(order.client_order_id, deployment=state.deployment):
         return Understood()
     known = await journal.find_order(client_order_id=order.client_order_id)
-    if known is None or order.status is OrderStatus.WORKING:
+    if known is None:
         return Understood(orphan=order.client_order_id)
-    return Understood()
+    return Understood(is_suspect=order.status is OrderStatus.WORKING)
 
 
 async def _understand_trade(
@@ -134,9 +136,9 @@ async def _understand_trade(
     if await journal.has_trade(trade.trade_id):
         return Understood()
     own = ClientOrderId(client_order_id)
-    if await journal.find_order(client_order_id=own) is None:
-        return Understood(orphan=own)
-    return Understood(fact=filled(trade, own))
+    is_orphan = await journal.find_order(client_order_id=own) is None
+    # Ours all the same: its position is in our account, whatever became of the journal.
+    return Understood(fact=filled(trade, own), orphan=own if is_orphan else None)
 
 
 def owner_of(trade: VenueTrade, state: SymbolState) -> ClientOrderId | str:

@@ -56,6 +56,10 @@ class Executor:
         """Send a cancel in the background."""
         return self._spawn(self._cancel(intended.client_order_id))
 
+    def withdraw(self, client_order_id: ClientOrderId) -> None:
+        """Cancel an order that the journal does not know; nothing about it is committed."""
+        _ = self._spawn(self._cancel(client_order_id))
+
     def place(self, intended: OrderIntended) -> asyncio.Task[None]:
         """Send an order in the background."""
         return self._spawn(self._place(intended))

@@ -58,6 +58,8 @@ class Batch:
     facts: list[Fact] = field(default_factory=list)
     orphans: list[ClientOrderId] = field(default_factory=list)
     reconciled: list[Reconciled] = field(default_factory=list)
+    is_suspect: bool = False
+    """Whether only the venue's own list can tell what a report means."""
     has_trades: bool = False
     """Whether trades were reported, known ones included."""
     ack_seq: int = 0
@@ -101,6 +103,7 @@ class Intake:
                     evidence=Evidence.STREAM,
                     at_ms=self._clock.now_ms(),
                 )
+                batch.is_suspect |= understood.is_suspect
                 if understood.orphan is not None:
                     batch.orphans.append(understood.orphan)
                 return () if understood.fact is None else (understood.fact,)

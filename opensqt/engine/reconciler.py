@@ -159,7 +159,7 @@ class Reconciler:
             )
             if understood.fact is not None:
                 findings.facts.append(understood.fact)
-            elif understood.orphan is not None:
+            if understood.orphan is not None:
                 findings.orphans.append(understood.orphan)
 
     async def _named(

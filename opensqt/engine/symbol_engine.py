@@ -11,6 +11,7 @@ from typing import Final
 
 from opensqt.core import codec
 from opensqt.core.facts import (
+    CancelIntended,
     ConfigApplied,
     DirectiveGiven,
     Evidence,
@@ -391,8 +392,13 @@ class SymbolEngine:
 
     async def _after(self, batch: Batch) -> None:
         """Do what a committed batch leaves to do."""
+        if batch.is_suspect:
+            self._reconciling.want("an order that had settled was reported open")
         for orphan in batch.orphans:
             await self._quarantine(f"an order with our id {orphan} is not in the journal")
+            self._executor.cancel(
+                CancelIntended(client_order_id=orphan, reason="orphan", at_ms=self._clock.now_ms())
+            )
         for reconciled in batch.reconciled:
             self._reconciling.booked(reconciled.findings)
             for missing in reconciled.findings.missing:

@@ -1,21 +1,23 @@
 """The loop of one unit: what it does when its journal, its link or its venue does not."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 import pytest
 
 from opensqt.core.facts import CancelIntended, Directive, DirectiveGiven, Fact, OrderIntended
 from opensqt.core.ids import ClientOrderId, Symbol, VenueOrderId
-from opensqt.core.orders import OrderStatus
+from opensqt.core.orders import OrderStatus, Side, TimeInForce
 from opensqt.engine.local_link import LocalManagerEnd
-from opensqt.ports.exchange import VenueOrder, VenueUnavailableError
+from opensqt.market.types import OrderRequest
+from opensqt.ports.exchange import OrderUpdate, VenueOrder, VenueUnavailableError
 from opensqt.ports.journal import JournalError, SequenceConflictError
 from opensqt.ports.link import Band
 from opensqt.simulation.faults import Faults
 from opensqt.simulation.journal import CommitPoint
-from opensqt.simulation.venue import VenueConnection
+from opensqt.simulation.venue import VenueConnection, venue_order
 from tests.engine.doubles import SYMBOL
-from tests.engine.stage import CONFIG, UNIT, Stage, play
+from tests.engine.stage import CONFIG, TAG, UNIT, Stage, play
 
 
 class Disk:
@@ -226,5 +228,66 @@ def test_a_wall_clock_that_is_set_back_does_not_keep_a_dead_price_fresh() -> Non
         price = stage.state.price
         assert price is not None
         assert stage.clock.now_ms() - price.read_ms >= 4_000
+
+    play(story)
+
+
+def orphan(side: Side, price: str) -> OrderRequest:
+    return OrderRequest(
+        account=UNIT.account,
+        symbol=SYMBOL,
+        client_order_id=ClientOrderId(f"q1{TAG}" + "0" * 20),
+        side=side,
+        price=Decimal(price),
+        quantity=Decimal("0.02"),
+        time_in_force=TimeInForce.GTC,
+        reduce_only=False,
+    )
+
+
+def test_an_order_of_ours_that_the_journal_does_not_know_is_canceled_and_reported() -> None:
+    async def story(stage: Stage) -> None:
+        await stage.open()
+        lost = orphan(Side.BUY, "900")
+        stage.model.place(lost, stage.clock.now_ms())  # before the journal was restored
+
+        await stage.until(lambda: bool(stage.state.quarantine))
+        await stage.until(lambda: lost.client_order_id not in stage.open_orders)
+
+    play(story)
+
+
+def test_a_fill_of_an_order_the_journal_does_not_know_moves_the_position_once() -> None:
+    async def story(stage: Stage) -> None:
+        await stage.open()
+        placed = stage.model.place(orphan(Side.BUY, "1005"), stage.clock.now_ms())
+        stage.world.publish(placed.events)  # type: ignore[union-attr]
+        await stage.until(lambda: bool(stage.state.quarantine))
+        await stage.sleep(35_000)  # the audit sees it again
+
+        venue = stage.model.position(UNIT.account, SYMBOL).quantity
+        assert stage.state.position.quantity == venue != 0
+
+    play(story)
+
+
+def test_a_late_report_of_a_forgotten_order_makes_the_unit_look_and_nothing_else() -> None:
+    async def story(stage: Stage) -> None:
+        await stage.open()
+        settled = [stage.live[0].client_order_id]
+        report = venue_order(
+            stage.model.order(UNIT.account, SYMBOL, client_order_id=settled[0])  # type: ignore[arg-type]
+        )
+        price = 1000
+        while settled[0] in stage.state.orders:
+            price = 1000 if price == 1010 else 1010
+            stage.quote(str(price))
+            await stage.sleep(2_500)
+        stage.world.tell(OrderUpdate(order=report))
+        await stage.sleep(1_000)
+
+        assert not stage.state.quarantine
+        assert stage.log.events.count("reconcile.wanted") >= 2
+        assert stage.engine.is_ready
 
     play(story)
