@@ -11,7 +11,6 @@ from typing import Final
 
 from opensqt.core import codec
 from opensqt.core.facts import (
-    CancelIntended,
     ConfigApplied,
     DirectiveGiven,
     Evidence,
@@ -396,9 +395,7 @@ class SymbolEngine:
             self._reconciling.want("an order that had settled was reported open")
         for orphan in batch.orphans:
             await self._quarantine(f"an order with our id {orphan} is not in the journal")
-            self._executor.cancel(
-                CancelIntended(client_order_id=orphan, reason="orphan", at_ms=self._clock.now_ms())
-            )
+            self._executor.withdraw(orphan)
         for reconciled in batch.reconciled:
             self._reconciling.booked(reconciled.findings)
             for missing in reconciled.findings.missing:
