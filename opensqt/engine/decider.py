@@ -7,7 +7,7 @@ and sends nothing; what it had committed is looked up by the resolver.
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,14 +15,14 @@ from opensqt.core import codec
 from opensqt.core.facts import CancelIntended, Fact, InventoryMoved, OrderIntended
 from opensqt.core.grid.band import QuietBand, quiet_band
 from opensqt.core.grid.ladder import reference_price
-from opensqt.core.grid.planner import Plan, anchor_facts, plan, stop_cancels
+from opensqt.core.grid.planner import CANCEL_REPEAT_MS, Plan, anchor_facts, plan, stop_cancels
 from opensqt.core.ids import UnitId, UnixMs
 from opensqt.core.intents import CancelOrder, Intent, MoveInventory, PlaceOrder
 from opensqt.core.orders import Purpose
 from opensqt.core.risk.limits import Limits
 from opensqt.core.risk.review import Refused, review
 from opensqt.core.risk.view import view_of
-from opensqt.core.symbol import StateError, SymbolState
+from opensqt.core.symbol import StateError, SymbolState, replay
 from opensqt.core.unit_config import UnitConfig
 from opensqt.engine.executor import Executor
 from opensqt.engine.manager_link import ManagerLink
@@ -77,6 +77,7 @@ class Decider:
         self._band: Band | None = None
         # The band promises for one state only; a fact may have come in while it was computed.
         self._band_sequence = 0
+        self._withdrawn_ms = 0
         self._quiet: QuietBand | None = None
         self._is_idle = False
         self._was_open = False
@@ -137,6 +138,20 @@ class Decider:
             return False
         reference = reference_price(state.price, self.config.grid.price_source)
         return reference is not None and band.is_inside(reference, now_ms=now_ms)
+
+    def withdraw(self, controls: Sequence[Fact]) -> None:
+        """Send the cancels that ``controls`` will ask for once the journal can hold them.
+
+        A cancel adds no risk and proves nothing, so it need not be committed first.
+        """
+        now_ms = self._clock.now_ms()
+        if 0 <= now_ms - self._withdrawn_ms < CANCEL_REPEAT_MS:
+            return
+        cancels = stop_cancels(replay(self._recorder.state, controls), now_ms)
+        if cancels:
+            self._withdrawn_ms = now_ms
+        for cancel in cancels:
+            self._executor.withdraw(cancel.client_order_id)
 
     async def take_back(self) -> None:
         """Send the cancels a directive or a quarantine asks for, and nothing else."""

@@ -351,6 +351,8 @@ class SymbolEngine:
         except JournalError as error:
             # Fail closed: nothing was written, so nothing is decided; the facts wait here.
             self._log.error("journal.unavailable", reason=str(error))
+            if self._link.is_attached:
+                self._decider.withdraw(self._controls)
             return
         self._reconciling.step(is_attached=self._link.is_attached)
         if self._link.is_attached:

@@ -56,6 +56,22 @@ def test_a_directive_survives_a_full_disk() -> None:
     play(story, hook=disk)
 
 
+def test_a_stop_takes_the_orders_back_although_the_disk_is_full() -> None:
+    disk = Disk()
+
+    async def story(stage: Stage) -> None:
+        await stage.open()
+        disk.is_full = True
+        stage.direct(Directive.CANCEL)
+
+        await stage.until(lambda: stage.open_orders == [], within_ms=3_000)
+        assert not stage.engine.is_stopped
+        disk.is_full = False
+        await stage.until(lambda: stage.engine.is_stopped, within_ms=15_000)
+
+    play(story, hook=disk)
+
+
 def test_a_full_disk_is_tried_again_with_pauses() -> None:
     disk = Disk()
 

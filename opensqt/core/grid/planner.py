@@ -175,7 +175,7 @@ def _running_idle(desk: Desk, skipped: tuple[Skipped, ...]) -> Idle:
     return Idle.TOO_SMALL if reasons and not desk.busy else Idle.IN_WINDOW
 
 
-def stop_cancels(state: SymbolState, now_ms: int) -> tuple[Intent, ...]:
+def stop_cancels(state: SymbolState, now_ms: int) -> tuple[CancelOrder, ...]:
     """Return the cancels a directive or a quarantine asks for, whatever the market does."""
     if state.directive is Directive.RUN and not state.quarantine:
         return ()
