@@ -125,7 +125,7 @@ class Standalone:
         return tuple(
             {
                 "name": name,
-                "pid": known.process.pid if known.process is not None else None,
+                "pid": known.process.pid if known.process and known.process.is_alive else None,
                 "restarts": known.restarts,
             }
             for name, known in self._known.items()

@@ -7,6 +7,7 @@ from typing import Final
 
 from opensqt.cli.exits import CommandError, Exit
 from opensqt.core.money import MoneyError, parse_decimal
+from opensqt.market.frames import FrameError, check_recording
 
 SPEED_MAX: Final = 1000
 
@@ -19,6 +20,10 @@ def checked_files(replay: Iterable[Path] | None, more: Iterable[Path] | None) ->
     for file in (*first, *rest):
         if not file.is_file() or not os.access(file, os.R_OK):
             raise CommandError(Exit.USAGE, f"--replay {file}: no such file")
+        try:
+            check_recording(file)
+        except FrameError as error:
+            raise CommandError(Exit.USAGE, f"--replay: expected a recording; {error}") from error
     return tuple(file.absolute() for file in (*first, *rest))
 
 

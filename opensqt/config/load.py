@@ -6,6 +6,7 @@ Everything is checked before anything starts, and all problems are told at once.
 import zoneinfo
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
@@ -36,8 +37,11 @@ from opensqt.config.target import NAME_FORM
 from opensqt.config.tree import Branch, Fraction, Leaf, Node, find, read_tree, resolve_plain
 from opensqt.config.units import judge, unit_config
 from opensqt.core.ids import AccountName
+from opensqt.core.money import MoneyError, parse_decimal
+from opensqt.market.frames import FrameError, check_recording
 
 DATA_DIR_VARIABLE: Final = "OPENSQT_DATA_DIR"
+_CAPITAL_MAX: Final = Decimal(10**12)
 _SECRETS: Final = ("api_key", "secret_key", "passphrase")
 
 
@@ -89,8 +93,7 @@ def _read(path: Path, environment: Mapping[str, str]) -> _Result:
     if isinstance(settings, Settings):
         problems += _judged(settings, filled)
     problems += merged.name_units(markets) if (markets := _markets(filled)) else []
-    if isinstance(settings, Settings) and not problems:
-        problems += _untradable(settings, merged)
+    problems += _untradable(filled, merged)
     if problems or not isinstance(settings, Settings):
         raise ConfigError(_first_per_place(problems))
     return _Result(settings=settings, deployment=_deployment(settings, merged, path))
@@ -182,16 +185,27 @@ def _bad_paths(settings: Settings, root: Branch) -> Iterable[Problem]:
             fix="write a path such as ./data",
         )
     for number, file in enumerate(settings.paper.replay.files):
-        path = resolved(file)
-        if path is None or not path.is_file():
+        got = _unplayable(file)
+        if got:
             node, _ = find(root, ("paper", "replay", "files", number))
             yield Problem(
                 where=node.where,
                 key=f"paper.replay.files[{number}]",
-                got=f"no such file {quoted(file)}",
+                got=got,
                 expected="a recording",
                 fix="correct the path; relative ones start at the current folder",
             )
+
+
+def _unplayable(file: str) -> str:
+    path = resolved(file)
+    if path is None or not path.is_file():
+        return f"no such file {quoted(file)}"
+    try:
+        check_recording(path)
+    except FrameError:
+        return f"a file without recorded prices {quoted(file)}"
+    return ""
 
 
 def _is_zone(name: str) -> bool:
@@ -202,11 +216,26 @@ def _is_zone(name: str) -> bool:
     return True
 
 
-def _untradable(settings: Settings, merged: Merged) -> Iterable[Problem]:
+def _untradable(root: Branch, merged: Merged) -> Iterable[Problem]:
+    # Read from the tree as well, so that every symbol is judged whatever else is wrong.
     for unit, chosen, tree in merged.units:
-        account = settings.accounts[unit.account]
-        config = unit_config(chosen, capital=account.capital)
-        yield from judge(unit, config, venue=account.venue, root=tree)
+        venue, _ = find(root, ("accounts", unit.account, "venue"))
+        config = unit_config(chosen, capital=_capital(root, unit.account))
+        yield from judge(unit, config, venue=_text(venue), root=tree)
+
+
+def _capital(root: Branch, account: AccountName) -> Decimal:
+    """Return the account's capital; while it is unusable, so much that no limit is broken."""
+    node, _ = find(root, ("accounts", account, "capital"))
+    try:
+        capital = parse_decimal(_text(node))
+    except MoneyError:
+        return _CAPITAL_MAX
+    return capital if capital > 0 else _CAPITAL_MAX
+
+
+def _text(node: Node) -> str:
+    return str(node.value) if isinstance(node, Leaf) else ""
 
 
 def _first_per_place(problems: Iterable[Problem]) -> list[Problem]:

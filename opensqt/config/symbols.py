@@ -12,7 +12,7 @@ from opensqt.config.schema import check
 from opensqt.config.settings import UnitSettings
 from opensqt.config.target import TargetError, complete, parse_target
 from opensqt.config.tree import Branch, Leaf, Node, Plain, Series, plain, read_tree
-from opensqt.core.ids import UnitId
+from opensqt.core.ids import AccountName, Symbol, UnitId
 
 _ENTRY_KEYS: Final = ("target", "template")
 _TARGET: Final = "a target such as BTCUSDT:perp"
@@ -39,23 +39,25 @@ class Merged:
 
     def name_units(self, markets: Mapping[str, Sequence[str]]) -> Iterable[Problem]:
         """Give every entry its identity; yield unknown, ambiguous and duplicate targets."""
-        first: dict[UnitId, Leaf] = {}
+        # Two units of one account and symbol would trade one position.
+        first: dict[tuple[AccountName, Symbol], Leaf] = {}
         for entry in self.entries:
             try:
                 unit = complete(str(entry.target.value), markets)
             except TargetError as error:
                 yield _target_problem(entry.target, error)
                 continue
-            if unit in first:
+            place = (unit.account, unit.symbol)
+            if place in first:
                 yield Problem(
                     where=entry.target.where,
                     key=entry.target.key,
-                    got=f"{unit.text} a second time (first in {first[unit].where.text})",
-                    expected="every target once",
-                    fix="remove one, or name a second strategy instance with #NAME",
+                    got=f"{unit.text} a second time (first in {first[place].where.text})",
+                    expected="one strategy for each account and symbol",
+                    fix="remove one of them",
                 )
                 continue
-            first[unit] = entry.target
+            first[place] = entry.target
             if entry.settings is not None:
                 self.units.append((unit, entry.settings, entry.tree))
 

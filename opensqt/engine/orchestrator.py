@@ -123,6 +123,7 @@ class Orchestrator:
         self._tenders: dict[UnitId, UnitTender] = {}
         self._tasks: dict[UnitId | AccountName, asyncio.Task[None]] = {}
         self._watcher: asyncio.Task[None] | None = None
+        self._adding = asyncio.Lock()
         self._ending: Answer | None = None
         """Answer of a shutdown that is complete; asking again gives the same."""
 
@@ -165,15 +166,15 @@ class Orchestrator:
         except CatalogError as error:
             raise ControlError(ControlCode.INVALID, str(error)) from error
 
-        rival = rival_of(plan.unit, await self._rows())
-        if rival is not None:
-            message = f"{rival.text} trades this symbol already; remove it first"
-            raise ControlError(ControlCode.CONFLICT, message)
-
         def decide(row: UnitRecord | None, now_ms: UnixMs) -> Decision:
             return decide_add(row, unit=plan.unit, config_text=plan.config_text, now_ms=now_ms)
 
-        row, decision = await self._change(plan.unit, decide, dry_run=dry_run)
+        async with self._adding:
+            rival = rival_of(plan.unit, await self._rows())
+            if rival is not None:
+                message = f"{rival.text} trades this symbol already; remove it first"
+                raise ControlError(ControlCode.CONFLICT, message)
+            row, decision = await self._change(plan.unit, decide, dry_run=dry_run)
         created = isinstance(decision, Changed) and decision.created
         return {**(await self._answer(row)), "created": created}
 
@@ -242,6 +243,7 @@ class Orchestrator:
                 units=tuple(zip(rows, views, strict=True)),
                 exchanges=tuple(zip(accounts, exchanges, strict=True)),
                 here=self._surroundings(),
+                is_down=self._watcher is None and self._down.is_set(),
             )
         )
 
@@ -361,7 +363,9 @@ class Orchestrator:
         known = {row.unit: row for row in await self._registry.units()}
         for plan in self._catalog.plans:
             row = known.get(plan.unit)
-            if row is None:
+            if rival_of(plan.unit, known.values()) is not None:
+                self._log.warning("unit.not_registered", unit=plan.unit.text, reason="has a rival")
+            elif row is None:
                 decision = decide_add(
                     None, unit=plan.unit, config_text=plan.config_text, now_ms=self._clock.now_ms()
                 )

@@ -17,6 +17,7 @@ ENDPOINTS: Final = ("ray_dashboard", "control", "paper_control", "metrics", "liv
 # 55-95 MB for paper venue and connector; the plan is what the machine must offer beside Ray itself.
 ACTOR_MB: Final = 70
 CHILD_MB: Final = 100
+_DOWN: Final = {"state": str(UnitPhase.STOPPED), "idle_reason": "the deployment is down"}
 _FROM_SNAPSHOT: Final = (
     "position",
     "open_orders",
@@ -54,6 +55,8 @@ class Deployment:
     units: tuple[tuple[UnitRecord, UnitView], ...]
     exchanges: tuple[tuple[AccountName, Snapshot | None], ...]
     here: Surroundings
+    is_down: bool = False
+    """Whether trading was ended until the next launch."""
 
 
 def status_report(deployment: Deployment) -> dict[str, object]:
@@ -63,7 +66,10 @@ def status_report(deployment: Deployment) -> dict[str, object]:
         "timezone": deployment.timezone,
         "kill": _kill(deployment.kill),
         "memory": _memory(deployment),
-        "symbols": [symbol_entry(row, view) for row, view in deployment.units],
+        "symbols": [
+            symbol_entry(row, view) | (_DOWN if deployment.is_down else {})
+            for row, view in deployment.units
+        ],
         "processes": _processes(deployment),
         "endpoints": {name: deployment.here.endpoints.get(name) for name in ENDPOINTS},
     }

@@ -8,6 +8,7 @@ file.
 import gzip
 import heapq
 import json
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -22,6 +23,7 @@ from opensqt.market.types import Quote
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 # Stream names come first in a line, so the kind is known without parsing the JSON.
 _KIND_WINDOW: Final = 80
+_PROBE_FRAMES: Final = 5_000
 
 
 class FrameError(ValueError):
@@ -95,6 +97,21 @@ def read_frames(path: Path, *, depth: bool = True) -> Iterator[Frame]:
             except FrameError as error:
                 message = f"{path}:{number}: {error}"
                 raise FrameError(message) from error
+
+
+def check_recording(path: Path) -> None:
+    """Raise ``FrameError`` unless the file begins like a recording with prices in it."""
+    try:
+        for number, frame in enumerate(read_frames(path)):
+            if not isinstance(frame, RawFrame):
+                return
+            if number >= _PROBE_FRAMES:
+                break
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        message = f"{path} cannot be read: {error}"
+        raise FrameError(message) from error
+    message = f"{path} holds no trades and no quotes"
+    raise FrameError(message)
 
 
 def merge_frames(paths: Iterable[Path], *, depth: bool = True) -> Iterator[Frame]:

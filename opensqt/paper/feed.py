@@ -124,6 +124,8 @@ class ReplayFeed:
         """Play once, or for ever with ``loop``; then re-send the last quotes each second."""
         while True:
             await self._play()
+            # A recording that is over at once must not keep everything else from running.
+            await asyncio.sleep(_REPLAY_STEP_S)
             self.rounds += 1
             if not self._plan.loop:
                 break

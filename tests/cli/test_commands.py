@@ -219,6 +219,7 @@ def test_removing_without_waiting_asks_once(orchestrator: Path) -> None:
         (["remove-symbol", "BTCUSDT", "--mode", "x"], "expected drain or cancel or flatten"),
         (["add-symbol", "BTCUSDT", "--set", "x"], "--set: expected KEY=VALUE, got 'x'"),
         (["up", "--replay", "none.gz"], "--replay none.gz: no such file"),
+        (["up", "--replay", "/etc/passwd"], "--replay: expected a recording; /etc/passwd:1"),
         (["up", "--speed", "fast"], "--speed: expected a number above 0"),
         (["up", "-c", "none.yaml"], "none.yaml: got no such file"),
         (["down", "--orders", "maybe"], "--orders: expected cancel or keep, got 'maybe'"),

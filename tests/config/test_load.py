@@ -84,12 +84,33 @@ def test_a_symbol_takes_trading_then_its_template_then_its_own_keys(tmp_path: Pa
     assert config.grid.sell_window_size == 10
 
 
-def test_two_instances_of_one_symbol_are_two_units(tmp_path: Path) -> None:
-    text = GOOD + "  - paper/BTCUSDT:perp#second\n"
+def test_an_instance_has_its_own_name_but_never_shares_a_position(tmp_path: Path) -> None:
+    second = "  - paper/BTCUSDT:perp#second\n"
+    renamed = GOOD.replace("BTCUSDT:perp", "BTCUSDT:perp#second")
 
-    units = load(write(tmp_path, text), {}).units
+    ((unit, _),) = load(write(tmp_path, renamed), {}).units
 
-    assert [unit.instance for unit, _ in units] == ["grid", "second"]
+    assert unit.instance == "second"
+    assert lines_of(write(tmp_path, GOOD + second)) == [
+        (
+            "c.yaml:11 symbols[1]: got paper/BTCUSDT:perp#second a second time "
+            "(first in c.yaml:10), expected one strategy for each account and symbol; "
+            "fix: remove one of them"
+        )
+    ]
+
+
+def test_symbols_are_judged_even_when_other_sections_are_wrong(tmp_path: Path) -> None:
+    text = GOOD + "  - NOPEUSDT\n  - {target: ETHUSDT, order_quantity: '1'}\nray: {cpus: many}\n"
+
+    lines = lines_of(write(tmp_path, text.replace('capital: "10000"', "capital: 1.5")))
+
+    assert [line.partition(":")[2].partition(":")[0] for line in lines] == [
+        "4 accounts.paper.capital",
+        "11 symbols[1]",
+        "12 symbols[2].order_quantity",
+        "13 ray.cpus",
+    ]
 
 
 def test_variables_are_filled_in_and_typed(tmp_path: Path) -> None:

@@ -85,6 +85,32 @@ async def test_another_configuration_is_a_conflict(orchestrator: Orchestrator) -
     assert error.code is ControlCode.CONFLICT
 
 
+async def test_a_position_belongs_to_one_strategy(scene: Scene, orchestrator: Orchestrator) -> None:
+    wanted = ("BTCUSDT#a", "BTCUSDT#b", "BTCUSDT#c")
+    added = await asyncio.gather(
+        *(orchestrator.add_symbol(target) for target in wanted), return_exceptions=True
+    )
+
+    refused = [answer for answer in added if isinstance(answer, ControlError)]
+    assert [error.code for error in refused] == [ControlCode.CONFLICT] * 2
+    assert refused[0].message == "paper/BTCUSDT:perp#a trades this symbol already; remove it first"
+    assert len(await scene.registry.units()) == 1
+
+
+async def test_the_files_symbol_stays_out_while_another_strategy_trades_it(scene: Scene) -> None:
+    plan = UnitPlan(unit=BTC, config_text="c")
+    rival = scene.orchestrator()
+    await rival.start()
+    await rival.add_symbol("BTCUSDT#a")
+    await rival.stop()
+
+    successor = scene.orchestrator(catalog=Catalog(plans=(plan,)))
+    await successor.start()
+    await successor.stop()
+
+    assert [row.unit.instance for row in await scene.registry.units()] == ["a"]
+
+
 async def test_a_wrong_configuration_or_target_is_invalid(orchestrator: Orchestrator) -> None:
     calls = (
         orchestrator.add_symbol("BTCUSDT", {"intervall": "5"}),
@@ -334,6 +360,7 @@ async def test_a_restart_after_shutdown_starts_nothing_until_the_next_launch(
 
     successor = scene.orchestrator()
     await successor.start()
+    assert await state_of(successor) == "stopped"
     error = await refusal(successor.add_symbol("ETHUSDT"))
     await asyncio.sleep(0.1)
     assert scene.fleet.processes == {}

@@ -15,6 +15,7 @@ from opensqt.market.frames import (
     QuoteFrame,
     RawFrame,
     TradeFrame,
+    check_recording,
     merge_frames,
     parse_frame,
     read_frames,
@@ -147,3 +148,30 @@ def test_the_recorded_file_holds_what_its_description_says() -> None:
     kinds = Counter(type(frame) for frame in read_frames(recording("usdm_btcusdt")))
 
     assert kinds == {QuoteFrame: 66_089, TradeFrame: 21_313, RawFrame: 6_551 + 1}
+
+
+@pytest.mark.parametrize("content", [TRADE.encode(), f"{DEPTH}\n{QUOTE}\n".encode()])
+def test_a_recording_begins_with_prices(tmp_path: Path, content: bytes) -> None:
+    for name, data in (("plain", content), ("packed", gzip.compress(content))):
+        (tmp_path / name).write_bytes(data)
+        check_recording(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"root:x:0:0:root:/root:/bin/bash\n",
+        DEPTH.encode(),
+        bytes(range(128, 256)),
+        gzip.compress(TRADE.encode() * 50)[:30],
+        gzip.compress(b""),
+        TRADE.encode()[:-9],
+    ],
+)
+def test_what_holds_no_prices_is_no_recording(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+
+    with pytest.raises(FrameError, match=str(path)):
+        check_recording(path)

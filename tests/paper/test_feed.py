@@ -217,3 +217,11 @@ def test_synthetic_seeds_differ_by_symbol_and_run() -> None:
         for number in (1, 500)
     }
     assert len(draws) == 8
+
+
+async def test_a_looped_recording_without_prices_leaves_the_venue_answering(
+    config: PaperConfig, tmp_path: Path
+) -> None:
+    path = recorded(tmp_path / "r", '17 {"stream":"btcusdt@depth@0ms","data":{}}')
+    async with asyncio.timeout(20), serving(replaying(config, path, loop=True)) as client:
+        assert (await client.control("GET", "/state")).body["replay"]["loop"] is True
