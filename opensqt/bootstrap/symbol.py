@@ -33,6 +33,8 @@ from opensqt.system.clock import SystemClock
 
 RESTART_FIRST_MS: Final = 500
 RESTART_MAX_MS: Final = 8_000
+STEADY_MS: Final = 60_000
+"""An engine that ran this long had no failure in a row before."""
 MEMORY_EVERY_MS: Final = 10_000
 _MEBIBYTE: Final = 1 << 20
 
@@ -142,6 +144,7 @@ class SymbolProcess:
     async def _keep_running(self, registry: SqlControlStore) -> None:
         pause_ms = RESTART_FIRST_MS
         while True:
+            began_ms = self._clock.monotonic_ms()
             try:
                 await self._run_once(registry)
             except (StaleProcessError, UnitGoneError) as error:
@@ -150,6 +153,8 @@ class SymbolProcess:
                 return
             except Exception as error:  # noqa: BLE001 - the outermost loop of the process
                 self._problem = f"{type(error).__name__}: {error}"
+                if self._clock.monotonic_ms() - began_ms >= STEADY_MS:
+                    pause_ms = RESTART_FIRST_MS
                 self._log.exception("symbol.failed", retry_ms=pause_ms)
             finally:
                 self._incarnation = None
