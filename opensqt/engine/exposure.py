@@ -5,7 +5,7 @@ orders and fills that pass. It errs on one side only: what is not known to have 
 reserved in full.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
@@ -13,11 +13,10 @@ from typing import Final
 from opensqt.core.facts import PriceTicked
 from opensqt.core.ids import ClientOrderId, TradeId
 from opensqt.core.instrument import Instrument
+from opensqt.core.orders import Side
 from opensqt.core.risk.view import Reservation, RiskView
 from opensqt.ports.exchange import (
-    OrderUpdate,
     PlaceRequest,
-    TradeUpdate,
     VenueOrder,
     VenueTrade,
 )
@@ -45,44 +44,30 @@ class UnitExposure:
 
     def __init__(self) -> None:
         """Start flat; nothing may be opened before the unit has declared itself."""
-        self._position = Decimal(0)
+        # The declared position with the buys seen since, and with the sells seen since.
+        self._high = self._low = Decimal(0)
         self._held: dict[ClientOrderId, _Held] = {}
         self._ended: dict[ClientOrderId, _Held] = {}
         self._loose: dict[TradeId, VenueTrade] = {}
 
-    def declare(
-        self, declaration: Hello | Declare, *, unseen: Sequence[OrderUpdate | TradeUpdate] = ()
-    ) -> None:
-        """Replace everything by what the journal knows, and add what it did not know yet.
+    def declare(self, declaration: Hello | Declare) -> None:
+        """Replace everything by what the journal knows.
 
-        ``unseen`` are the reports that were sent to the manager and not acknowledged, oldest first.
-        Without them a fill that crosses a declaration on its way would be forgotten here, and the
-        order that closes it refused.
+        Whether it knows a trade that crosses it on the link cannot be told here; the manager
+        declares again after every trade, and always before it sends what depends on one.
         """
-        self._position = declaration.position
+        self._high = self._low = declaration.position
         before, self._held = self._held, {}
         for one in declaration.reserved:
-            known = before.pop(one.client_order_id, None)
+            before.pop(one.client_order_id, None)
             self._held[one.client_order_id] = _Held(
                 sign=1 if one.signed_quantity > 0 else -1,
                 price=one.price,
                 left=abs(one.signed_quantity),
-                counted={} if known is None else known.counted,
             )
         for client_order_id, held in before.items():
             self._end(client_order_id, held)
         self._loose.clear()
-        for update in unseen:
-            if isinstance(update, OrderUpdate):
-                self.on_order(update.order)
-            else:
-                self._recount(update.trade)
-
-    def _recount(self, trade: VenueTrade) -> None:
-        held = self._held.get(trade.client_order_id) or self._ended.get(trade.client_order_id)
-        if held is not None:
-            held.counted.pop(trade.trade_id, None)
-        self.on_trade(trade)
 
     @property
     def is_clear(self) -> bool:
@@ -114,10 +99,17 @@ class UnitExposure:
         if trade.trade_id in held.counted:
             return
         held.counted[trade.trade_id] = trade.quantity
-        self._position += trade.quantity * trade.side.sign
+        self._move(trade)
         held.left -= trade.quantity
         if held.left <= 0:
             self._end(trade.client_order_id, self._held.pop(trade.client_order_id))
+
+    def _move(self, trade: VenueTrade) -> None:
+        # The declaration may hold the trade already: it only ever counts against what is asked.
+        if trade.side is Side.BUY:
+            self._high += trade.quantity
+        else:
+            self._low -= trade.quantity
 
     def on_order(self, order: VenueOrder) -> None:
         """Shrink the reservation of an order that has ended to what was executed but not seen.
@@ -159,6 +151,7 @@ class UnitExposure:
         self,
         asking: ClientOrderId,
         *,
+        side: Side,
         instrument: Instrument | None,
         price: PriceTicked | None,
     ) -> RiskView:
@@ -167,7 +160,7 @@ class UnitExposure:
         The manager reserves an order before it sends it, and may have declared it already.
         """
         return RiskView(
-            position=self._position,
+            position=self._high if side is Side.BUY else self._low,
             reserved=tuple(one for one in self._reservations if one.client_order_id != asking),
             instrument=instrument,
             price=price,

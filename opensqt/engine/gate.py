@@ -245,7 +245,10 @@ class Gate:
         if purpose is Purpose.OPEN and not market.is_live:
             return VenueCode.GATE_SHUT, "a venue stream is down"
         view = known.exposure.view(
-            request.client_order_id, instrument=market.instrument, price=market.price
+            request.client_order_id,
+            side=request.side,
+            instrument=market.instrument,
+            price=market.price,
         )
         intent = PlaceOrder(
             client_order_id=request.client_order_id,

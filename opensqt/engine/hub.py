@@ -336,7 +336,7 @@ class Hub:
             case Declare():
                 exposure = self._gate.exposure_of(session.unit)
                 if exposure is not None:
-                    exposure.declare(message, unseen=session.unseen)
+                    exposure.declare(message)
             case Place() | Cancel() | Query():
                 self._spawn(self._serve(session, message, transport))
             case Hello():

@@ -77,11 +77,6 @@ class UnitSession:
         """Return how many facts are kept: the ring gauge."""
         return len(self._ring)
 
-    @property
-    def unseen(self) -> tuple[OrderUpdate | TradeUpdate, ...]:
-        """Return the reports the manager has not committed yet, oldest first."""
-        return tuple(fact.update for fact in self._ring)
-
     def attach(
         self, transport: ExchangeTransport, *, welcome: Welcome, acked_seq: int, fresh_name: str
     ) -> None:

@@ -158,9 +158,8 @@ class Checker:
 
     @staticmethod
     def _worst(exposure: UnitExposure) -> Decimal:
-        return exposure.view(ClientOrderId(""), instrument=None, price=None).worst_quantity(
-            Side.BUY
-        )
+        view = exposure.view(ClientOrderId(""), side=Side.BUY, instrument=None, price=None)
+        return view.worst_quantity(Side.BUY)
 
     def at_end(self, states: Sequence[SymbolState]) -> str:
         """Return what is wrong after everything has settled, empty if nothing."""

@@ -44,23 +44,25 @@ def trade(number: int, quantity: str) -> TradeUpdate:
     )
 
 
-def position_of(exposure: UnitExposure) -> Decimal:
-    return exposure.view(ClientOrderId("other"), instrument=None, price=None).position
+def worst_of(exposure: UnitExposure) -> Decimal:
+    """Return the longest position the gate believes possible."""
+    view = exposure.view(ClientOrderId("other"), side=Side.BUY, instrument=None, price=None)
+    return view.position + view.reserved_quantity(Side.BUY)
 
 
-def test_a_fill_that_crosses_a_declaration_is_not_forgotten() -> None:
+def test_a_fill_that_crosses_a_declaration_stays_within_what_is_believed() -> None:
     exposure = UnitExposure()
     exposure.reserve(BUY)
-    fills = [trade(1, "0.5"), trade(2, "1.5")]
-    for fill in fills:
+    for fill in (trade(1, "0.5"), trade(2, "1.5")):
         exposure.on_trade(fill.trade)
+    assert worst_of(exposure) == Decimal(2)
 
-    exposure.declare(BEFORE, unseen=fills)
+    exposure.declare(BEFORE)
 
-    assert position_of(exposure) == Decimal(2)
+    assert worst_of(exposure) == Decimal(2)
 
 
-def test_a_fill_the_declaration_knows_counts_once() -> None:
+def test_a_fill_the_declaration_knows_never_lowers_what_is_believed() -> None:
     exposure = UnitExposure()
     exposure.reserve(BUY)
     exposure.on_trade(trade(1, "0.5").trade)
@@ -75,4 +77,6 @@ def test_a_fill_the_declaration_knows_counts_once() -> None:
     )
     exposure.on_trade(trade(1, "0.5").trade)
 
-    assert position_of(exposure) == Decimal("0.5")
+    assert worst_of(exposure) == Decimal(2)
+    shorter = exposure.view(ClientOrderId("other"), side=Side.SELL, instrument=None, price=None)
+    assert shorter.position == Decimal("0.5")

@@ -276,7 +276,7 @@ def test_reports_in_any_order_leave_the_executed_quantity_and_nothing_else(
         else:
             exposure.on_trade(trade(int(what[1:]), {"t1": "0.2", "t2": "0.3"}[what]))
 
-    view = exposure.view(ClientOrderId(""), instrument=None, price=None)
+    view = exposure.view(ClientOrderId(""), side=Side.BUY, instrument=None, price=None)
     assert view.position == Decimal("0.5")
     assert view.reserved == ()
 
@@ -285,7 +285,9 @@ END = order_of(request_of(), OrderStatus.CANCELED, cumulative="0.5")
 
 
 def worst(exposure: UnitExposure) -> Decimal:
-    return exposure.view(ClientOrderId(""), instrument=None, price=None).worst_quantity(Side.BUY)
+    return exposure.view(
+        ClientOrderId(""), side=Side.BUY, instrument=None, price=None
+    ).worst_quantity(Side.BUY)
 
 
 @given(st.lists(st.sampled_from(["t1", "t2", "end"])))
@@ -334,6 +336,24 @@ def test_a_declaration_replaces_what_the_gate_believed() -> None:
     )
     exposure.declare(Declare(position=Decimal(3), reserved=(kept,)))
 
-    view = exposure.view(ClientOrderId(""), instrument=None, price=None)
+    view = exposure.view(ClientOrderId(""), side=Side.BUY, instrument=None, price=None)
     assert view.position == Decimal(3)
     assert [one.client_order_id for one in view.reserved] == [kept.client_order_id]
+
+
+def test_a_sell_that_was_declared_and_is_reported_again_does_not_make_the_exposure_too_small() -> (
+    None
+):
+    exposure = UnitExposure()
+    selling = Reserved(
+        client_order_id=request_of().client_order_id,
+        signed_quantity=Decimal("-0.3"),
+        price=Decimal(100),
+    )
+    # 1 was held and 0.2 of it are sold; the declaration knows that, the stream says it again.
+    exposure.declare(Declare(position=Decimal("0.8"), reserved=(selling,)))
+    exposure.on_trade(replace(trade(1, "0.2"), side=Side.SELL))
+
+    assert worst(exposure) == Decimal("0.8")
+    closing = exposure.view(ClientOrderId(""), side=Side.SELL, instrument=None, price=None)
+    assert closing.position == Decimal("0.6"), "and what may be closed is not overstated either"
