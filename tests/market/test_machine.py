@@ -21,6 +21,7 @@ from opensqt.market.types import (
     Fill,
     FillRule,
     OrderEvent,
+    Quote,
     Refusal,
     Refused,
     VenueOptions,
@@ -55,6 +56,7 @@ class VenueMachine(RuleBasedStateMachine):
         self.known: dict[str, Known] = {}
         self.fills: list[Fill] = []
         self.ids: set[int] = set()
+        self.taken: set[tuple[Symbol, Side]] = set()
         self.number = 0
 
     @initialize(rule_=st.sampled_from(FillRule))
@@ -119,7 +121,11 @@ class VenueMachine(RuleBasedStateMachine):
         self.known[request.client_order_id] = known
         self.absorb(result.events)
         fills = [e.fill for e in result.events if e.fill is not None]
-        assert bool(fills) == (crosses and self.fillable_before(reduce_only, held, side))
+        can_fill = crosses and self.fillable_before(reduce_only, held, side)
+        # Once an order has taken, what the quote showed may be gone until the next quote.
+        assert bool(fills) == can_fill or (can_fill and (symbol, side) in self.taken)
+        if fills:
+            self.taken.add((symbol, side))
         if kind is TimeInForce.IOC:
             assert request.client_order_id not in self.known
 
@@ -160,16 +166,8 @@ class VenueMachine(RuleBasedStateMachine):
     @rule(symbol=SYMBOLS, tick=TICKS, width=st.integers(1, 4), size=st.integers(1, 5))
     def quote(self, symbol: Symbol, tick: int, width: int, size: int) -> None:
         quote = quoted(str(Decimal(tick) / 10), str(Decimal(tick + width) / 10), str(size))
-        reached = {
-            name
-            for name, known in self.known.items()
-            if known.symbol == symbol
-            and (known.price >= quote.ask if known.side is Side.BUY else known.price <= quote.bid)
-        }
-        firm = {name for name in reached if not self.known[name].reduce_only}
-        events = self.model.on_quote(symbol, quote, self.now)
-        assert {e.order.client_order_id for e in events if e.fill is not None} <= reached
-        self.absorb(events)
+        firm = {name for name in self.reached_by(symbol, quote) if not self.known[name].reduce_only}
+        self.show(self.model, symbol, quote)
         assert not firm & set(self.known)
 
     @rule(step=st.integers(1, 10_000))
@@ -190,7 +188,7 @@ class VenueMachine(RuleBasedStateMachine):
             if last is not None:
                 fresh.books[symbol].last_price = last
             if quote is not None:
-                assert fresh.on_quote(symbol, quote, self.now) == ()
+                self.show(fresh, symbol, quote)
         self.model = fresh
 
     # ------------------------------------------------------------------------------------ checking
@@ -205,6 +203,21 @@ class VenueMachine(RuleBasedStateMachine):
         else:
             side_fits, price_fits = aggressor is Side.BUY, price >= known.price
         return price_fits and (self.rule_ is FillRule.TOUCH or aggressor is None or side_fits)
+
+    def reached_by(self, symbol: Symbol, quote: Quote) -> set[str]:
+        return {
+            name
+            for name, known in self.known.items()
+            if known.symbol == symbol
+            and (known.price >= quote.ask if known.side is Side.BUY else known.price <= quote.bid)
+        }
+
+    def show(self, model: VenueModel, symbol: Symbol, quote: Quote) -> None:
+        reached = self.reached_by(symbol, quote)
+        events = model.on_quote(symbol, quote, self.now)
+        self.taken -= {(symbol, Side.BUY), (symbol, Side.SELL)}
+        assert {e.order.client_order_id for e in events if e.fill is not None} <= reached
+        self.absorb(events)
 
     def absorb(self, events: tuple[OrderEvent, ...]) -> None:
         for event in events:
