@@ -287,11 +287,14 @@ async def test_a_refusal_arrives_after_everything_before_it(run_dir: Path) -> No
 
 async def test_the_exchange_notices_that_a_manager_is_gone(run_dir: Path) -> None:
     ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    # A call given up before it reaches the exchange is one that it never hears of.
+    greeted = asyncio.Event()
 
     async def wait(transport: ExchangeTransport) -> None:
         try:
             while True:
                 await transport.receive()
+                greeted.set()
         except LinkClosedError as error:
             ended.set_result(str(error))
             raise
@@ -299,8 +302,9 @@ async def test_the_exchange_notices_that_a_manager_is_gone(run_dir: Path) -> Non
     async with serving(run_dir, wait):
         manager = await GrpcLink(UnixLocator(run_dir, NAME)).connect()
         manager.send(HELLO)
-        await manager.close()
         async with asyncio.timeout(5):
+            await greeted.wait()
+            await manager.close()
             assert await ended
 
 
