@@ -20,7 +20,7 @@ from opensqt.ports.exchange import (
     VenueOrder,
     VenueTrade,
 )
-from opensqt.ports.link import Declare, Hello
+from opensqt.ports.link import Declare, Hello, Reserved
 
 # Orders that ended here not long ago: their late fills are still counted.
 _ENDED_KEPT: Final = 256
@@ -35,6 +35,8 @@ class _Held:
     left: Decimal
     """Base units that may still trade, positive."""
     is_live: bool = True
+    final: Decimal | None = None
+    """Executed quantity the order ended with, once the venue has said that it ended."""
     counted: dict[TradeId, Decimal] = field(default_factory=dict)
     """Trades that have moved from here to the position."""
 
@@ -54,25 +56,34 @@ class UnitExposure:
         """Replace everything by what the journal knows.
 
         Whether it knows a trade that crosses it on the link cannot be told here; the manager
-        declares again after every trade, and always before it sends what depends on one.
+        declares again after every trade, and always before it sends what depends on one. An order
+        that ended here meanwhile stays ended: its end alone is not declared.
         """
         self._high = self._low = declaration.position
         before, self._held = self._held, {}
         for one in declaration.reserved:
-            before.pop(one.client_order_id, None)
-            self._held[one.client_order_id] = _Held(
-                sign=1 if one.signed_quantity > 0 else -1,
-                price=one.price,
-                left=abs(one.signed_quantity),
-            )
+            known = before.pop(one.client_order_id, None) or self._ended.get(one.client_order_id)
+            self._take(one, final=None if known is None else known.final)
         for client_order_id, held in before.items():
             self._end(client_order_id, held)
         self._loose.clear()
 
+    def _take(self, one: Reserved, *, final: Decimal | None) -> None:
+        declared = abs(one.signed_quantity)
+        left = declared if final is None else min(declared, final)
+        if left > 0:
+            self._held[one.client_order_id] = _Held(
+                sign=1 if one.signed_quantity > 0 else -1,
+                price=one.price,
+                left=left,
+                is_live=final is None,
+                final=final,
+            )
+
     @property
-    def is_clear(self) -> bool:
-        """Tell whether no order of the unit may still change its position."""
-        return not self._held and not self._loose
+    def has_live(self) -> bool:
+        """Tell whether an order of the unit may still be open at the venue, or arrive there."""
+        return any(held.is_live for held in self._held.values())
 
     def reserve(self, request: PlaceRequest) -> None:
         """Count an order that is about to be written."""
@@ -102,6 +113,7 @@ class UnitExposure:
         self._move(trade)
         held.left -= trade.quantity
         if held.left <= 0:
+            held.final = sum(held.counted.values(), Decimal(0))
             self._end(trade.client_order_id, self._held.pop(trade.client_order_id))
 
     def _move(self, trade: VenueTrade) -> None:
@@ -119,6 +131,7 @@ class UnitExposure:
         held = self._held.get(order.client_order_id)
         if held is None or not order.status.is_terminal:
             return
+        held.final = order.cumulative_quantity
         unseen = order.cumulative_quantity - sum(held.counted.values())
         held.left = min(held.left, unseen)
         held.is_live = False

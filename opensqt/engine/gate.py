@@ -181,7 +181,7 @@ class Gate:
         if known is None:
             return True
         age_ms = self._clock.monotonic_ms() - known.written_ms
-        return not known.writing and (known.exposure.is_clear or age_ms >= HORIZON_MS)
+        return not known.writing and (not known.exposure.has_live or age_ms >= HORIZON_MS)
 
     # -- requests
 

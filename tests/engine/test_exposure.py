@@ -2,10 +2,12 @@
 
 from decimal import Decimal
 
+import pytest
+
 from opensqt.core.ids import ClientOrderId, Symbol, TradeId, UnixMs, VenueOrderId
-from opensqt.core.orders import Side, TimeInForce
+from opensqt.core.orders import OrderStatus, Side, TimeInForce
 from opensqt.engine.exposure import UnitExposure
-from opensqt.ports.exchange import PlaceRequest, TradeUpdate, VenueTrade
+from opensqt.ports.exchange import PlaceRequest, TradeUpdate, VenueOrder, VenueTrade
 from opensqt.ports.link import Declare, Reserved
 
 NAME, SYMBOL = ClientOrderId("q1abc"), Symbol("BTCUSDT:perp")
@@ -80,3 +82,42 @@ def test_a_fill_the_declaration_knows_never_lowers_what_is_believed() -> None:
     assert worst_of(exposure) == Decimal(2)
     shorter = exposure.view(ClientOrderId("other"), side=Side.SELL, instrument=None, price=None)
     assert shorter.position == Decimal("0.5")
+
+
+def ended(executed: str) -> VenueOrder:
+    return VenueOrder(
+        symbol=SYMBOL,
+        venue_order_id=VenueOrderId("1"),
+        client_order_id=NAME,
+        side=Side.BUY,
+        price=Decimal(100),
+        quantity=Decimal(2),
+        cumulative_quantity=Decimal(executed),
+        status=OrderStatus.CANCELED,
+        reduce_only=False,
+        updated_ms=UnixMs(1),
+    )
+
+
+@pytest.mark.parametrize("executed", ["0", "0.5"])
+def test_an_order_that_ended_is_not_alive_again_by_an_older_declaration(executed: str) -> None:
+    exposure = UnitExposure()
+    exposure.reserve(BUY)
+    assert exposure.has_live
+    exposure.on_order(ended(executed))
+
+    exposure.declare(BEFORE)
+
+    assert not exposure.has_live
+    assert worst_of(exposure) == Decimal(executed)
+
+
+def test_an_order_that_filled_is_not_alive_again_by_an_older_declaration() -> None:
+    exposure = UnitExposure()
+    exposure.reserve(BUY)
+    exposure.on_trade(trade(1, "2").trade)
+
+    exposure.declare(BEFORE)
+
+    assert not exposure.has_live
+    assert worst_of(exposure) == Decimal(2)
