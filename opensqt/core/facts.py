@@ -42,6 +42,16 @@ class Evidence(StrEnum):
     LOCAL = "local"
 
 
+class Trigger(StrEnum):
+    """What was new when an order was decided."""
+
+    FACT = "fact"
+    """The newest journaled fact."""
+    PRICE = "price"
+    TIME = "time"
+    """Nothing but the clock: a back-off or a wait had ended."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceTicked:
     """The market moved. Not journaled: state after a replay has no price."""
@@ -116,6 +126,11 @@ class OrderIntended:
     deadline_ms: UnixMs
     """Nothing is written to the venue after this moment."""
     at_ms: UnixMs
+    decided_at: int | None = None
+    """Sequence of the newest fact the decision knew; None in journals of older builds."""
+    trigger: Trigger | None = None
+    seen: PriceTicked | None = None
+    """Prices the decision saw; with the facts up to ``decided_at`` it can be decided again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,6 +88,11 @@ def client_order_id(
     )
 
 
+def decision_id(unit: UnitId, *, epoch: int, sequence: int) -> str:
+    """Return the id of the workflow that carries out what was decided at a journal's sequence."""
+    return f"{unit.path}:{epoch}:{sequence}"
+
+
 def is_ours(client_order_id: str, *, deployment: str) -> bool:
     """Tell whether an id was made by this deployment."""
     return _has_shape(client_order_id) and client_order_id[2 : 2 + _TAG_LENGTH] == deployment

@@ -12,11 +12,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from opensqt.core import codec
-from opensqt.core.facts import CancelIntended, Fact, InventoryMoved, OrderIntended
+from opensqt.core.facts import (
+    CancelIntended,
+    Fact,
+    InventoryMoved,
+    OrderIntended,
+    PriceTicked,
+    Trigger,
+)
 from opensqt.core.grid.band import QuietBand, quiet_band
 from opensqt.core.grid.ladder import reference_price
 from opensqt.core.grid.planner import CANCEL_REPEAT_MS, Plan, anchor_facts, plan, stop_cancels
-from opensqt.core.ids import UnitId, UnixMs
+from opensqt.core.ids import UnitId, UnixMs, decision_id
 from opensqt.core.intents import CancelOrder, Intent, MoveInventory, PlaceOrder
 from opensqt.core.orders import Purpose
 from opensqt.core.risk.limits import Limits
@@ -85,6 +92,8 @@ class Decider:
         self._decisions: set[asyncio.Task[str]] = set()
         self._last_plan: Plan | None = None
         self._last_refused: tuple[Refused, ...] = ()
+        self._decided_sequence = -1
+        self._decided_price: PriceTicked | None = None
         workflows.register(PLACE_BATCH, self._place_batch)
 
     @property
@@ -129,6 +138,9 @@ class Decider:
             self._rest(limits, now_ms=now_ms)
         self._is_idle = not wanted.intents
         self._was_open = gate_open
+        # Our own intents are no news to the next decision.
+        self._decided_sequence = self._recorder.state.sequence
+        self._decided_price = state.price
         return self._is_idle
 
     def _is_quiet(self, state: SymbolState, now_ms: int, *, gate_open: bool) -> bool:
@@ -196,7 +208,9 @@ class Decider:
         self._band = None
         facts = [self._intended(intent, UnixMs(now_ms)) for intent in intents]
         sequence = self._recorder.state.sequence
-        workflow_id = f"{self._identity.unit.path}:{self._identity.epoch}:{sequence}"
+        workflow_id = decision_id(
+            self._identity.unit, epoch=self._identity.epoch, sequence=sequence
+        )
         inputs = json.dumps(
             {
                 "id": workflow_id,
@@ -230,6 +244,14 @@ class Decider:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._log.error("decision.failed", reason=str(error), error=type(error).__name__)
 
+    @property
+    def _trigger(self) -> Trigger:
+        """Return what is new since the last decision."""
+        state = self._recorder.state
+        if state.sequence != self._decided_sequence:
+            return Trigger.FACT
+        return Trigger.PRICE if state.price != self._decided_price else Trigger.TIME
+
     def _intended(self, intent: Intent, now_ms: UnixMs) -> Fact:
         match intent:
             case PlaceOrder():
@@ -247,6 +269,9 @@ class Decider:
                     epoch=self._identity.epoch,
                     deadline_ms=UnixMs(now_ms + self.config.order_ttl_ms),
                     at_ms=now_ms,
+                    decided_at=self._recorder.state.sequence,
+                    trigger=self._trigger,
+                    seen=self._recorder.state.price,
                 )
             case CancelOrder():
                 return CancelIntended(
