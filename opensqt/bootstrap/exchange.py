@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from opensqt.bootstrap.cancel_all import cancel_all
 from opensqt.bootstrap.runtime import Runtime, connector_name, fresh_bytes, link_name
 from opensqt.core.ids import AccountName, ClientOrderId, UnitId
+from opensqt.engine.cancel_all import cancel_all
 from opensqt.engine.gate import Gate
 from opensqt.engine.hub import Hub
 from opensqt.ports.exchange import VenuePort, VenueUnavailableError

@@ -13,15 +13,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from opensqt.bootstrap.runtime import Runtime, build_text, fresh_bytes, link_name
-from opensqt.bootstrap.unit_status import UnitStatus, unit_status
 from opensqt.core import codec
-from opensqt.core.facts import ConfigApplied, Directive, DirectiveGiven, QuarantineLifted
+from opensqt.core.facts import Directive
 from opensqt.core.ids import UnitId
-from opensqt.core.registry import UnitRecord
-from opensqt.core.registry_rules import RESUMED
 from opensqt.core.unit_config import UnitConfig
 from opensqt.engine.decider import Identity
 from opensqt.engine.symbol_engine import StaleProcessError, SymbolEngine
+from opensqt.engine.unit_follower import UnitFollower
+from opensqt.engine.unit_status import UnitStatus, unit_status
 from opensqt.engine.workflow import DirectWorkflows
 from opensqt.ports.workflow import WorkflowPort
 from opensqt.rpc.endpoint import UnixLocator
@@ -71,9 +70,7 @@ class SymbolProcess:
         self._clock = SystemClock()
         self._log = log.get("opensqt.symbol", unit=unit.text)
         self._registry: SqlControlStore | None = None
-        self._row: UnitRecord | None = None
-        self._applied_revision = 0
-        self._held: Directive | None = None
+        self._follower = UnitFollower(self._clock)
         self._incarnation: _Incarnation | None = None
         self._problem = ""
         self._memory_mb: int | None = None
@@ -109,30 +106,25 @@ class SymbolProcess:
 
     async def tell(self, revision: int) -> None:
         """Read the registry row again unless that revision is known already."""
-        if self._registry is None or (self._row is not None and self._row.revision >= revision):
+        if self._registry is None or self._follower.knows(revision):
             return
         row = await self._registry.unit(self._unit)
-        if row is not None and (self._row is None or row.revision > self._row.revision):
-            self._follow(row)
+        if row is not None:
+            self._follower.follow(row)
 
     def hold(self, directive: Directive) -> None:
         """Follow ``directive`` instead of the row until this process ends."""
-        if self._held is directive:
-            return
-        self._held = directive
-        if self._incarnation is not None:
-            self._direct(self._incarnation.engine, directive, reason="held")
+        self._follower.hold(directive)
 
     def snapshot(self) -> dict[str, object]:
         """Return the status of the unit as ``SpawnPort.unit_snapshot`` describes it."""
         incarnation = self._incarnation
-        row = self._row
         status = UnitStatus(
             pid=os.getpid(),
             epoch=0 if incarnation is None else incarnation.epoch,
             born_epoch=self._born_epoch,
-            row=row,
-            held=self._held,
+            row=self._follower.row,
+            held=self._follower.held,
             problem=self._problem,
             memory_mb=self._memory_mb,
         )
@@ -158,6 +150,7 @@ class SymbolProcess:
                 self._log.exception("symbol.failed", retry_ms=pause_ms)
             finally:
                 self._incarnation = None
+                self._follower.end()
             await self._clock.sleep_ms(pause_ms)
             pause_ms = min(pause_ms * 2, RESTART_MAX_MS)
 
@@ -187,9 +180,8 @@ class SymbolProcess:
             clock=self._clock,
             log=self._log.bind(epoch=epoch),
         )
-        self._row = None
         self._incarnation = _Incarnation(engine=engine, epoch=epoch)
-        self._follow(row)
+        self._follower.begin(engine, row)
         try:
             await engine.run()
         finally:
@@ -204,35 +196,6 @@ class SymbolProcess:
 
         store = WorkflowStore(host=self._unit.path, location=str(self._runtime.location))
         return DbosWorkflows(store)
-
-    def _follow(self, row: UnitRecord) -> None:
-        """Hand what the row says to the engine; its mailbox keeps the order."""
-        before, self._row = self._row, row
-        if self._incarnation is None:
-            return
-        engine = self._incarnation.engine
-        if before is not None and before.config_version != row.config_version:
-            engine.tell(
-                ConfigApplied(
-                    version=row.config_version, text=row.config_text, at_ms=self._clock.now_ms()
-                )
-            )
-        if self._held is not None:
-            if before is None:
-                self._direct(engine, self._held, reason="held")
-            return
-        if before is None or before.directive is not row.directive:
-            self._direct(engine, row.directive, reason=row.reason)
-        if before is not None and row.reason == RESUMED and engine.state.quarantine:
-            now_ms = self._clock.now_ms()
-            engine.tell(QuarantineLifted(operator="operator", reason=row.reason, at_ms=now_ms))
-
-    def _direct(self, engine: SymbolEngine, directive: Directive, *, reason: str) -> None:
-        engine.tell(
-            DirectiveGiven(
-                directive=directive, by="operator", reason=reason, at_ms=self._clock.now_ms()
-            )
-        )
 
     async def _watch_memory(self) -> None:
         while True:

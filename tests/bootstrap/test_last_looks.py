@@ -6,13 +6,13 @@ from decimal import Decimal
 
 import pytest
 
-from opensqt.bootstrap import cancel_all as unit_cancel
 from opensqt.bootstrap.last_cancel import cancel_open
 from opensqt.core.facts import PriceTicked
 from opensqt.core.ids import AccountName, ClientOrderId, Symbol, UnitId, UnixMs
 from opensqt.core.orders import OrderStatus
 from opensqt.core.registry import KillRow
 from opensqt.core.risk.limits import Limits
+from opensqt.engine import cancel_all as unit_cancel
 from opensqt.engine.gate import HORIZON_MS, Gate, Market
 from opensqt.ports.exchange import (
     CancelRequest,
