@@ -28,6 +28,7 @@ from opensqt.storage.control import open_control
 from opensqt.storage.location import control_path, is_server
 from opensqt.system import log, process
 from opensqt.system.clock import SystemClock
+from opensqt.system.locks import FileLock
 from opensqt.venues.factory import VenueAdapter, build_venue, check_venue
 from opensqt.venues.session import LocalEndpoint
 from opensqt.venues.transport import Credentials
@@ -62,6 +63,8 @@ class ConnectorConfig:
     """Whether the control store of ``runtime`` is read; False on a host that has none."""
     allow_unfenced: bool = False
     """Whether clients without an account epoch may write."""
+    lock: FileLock | None = None
+    """Held while the connector runs: two deployments on one key may have two control stores."""
 
 
 class Connector:
@@ -81,11 +84,14 @@ class Connector:
     async def start(self) -> str:
         """Reach the venue, however long that takes, and serve; return the address.
 
-        Raise ``EndpointTakenError`` while another connector serves the account,
-        ``VenueConfigError`` for an account that cannot be traded with.
+        Raise ``EndpointTakenError`` while another connector serves the account, ``LockHeldError``
+        while another deployment does, ``VenueConfigError`` for an account that cannot be traded
+        with.
         """
         endpoint = Endpoint(self._config.runtime.open_run_dir().path, self._name)
         try:
+            if self._config.lock is not None:
+                self._config.lock.acquire()
             venue = self._venue = await self._started_venue()
             guard = self._guard = self._guarded(venue)
             servicer = FullExchangeServicer(
@@ -106,6 +112,7 @@ class Connector:
             await server.start()
         except BaseException:
             endpoint.release()
+            self._unlock()
             raise
         self._server = server
         self._log.info("connector.serving", venue=self._config.venue, address=endpoint.address)
@@ -131,7 +138,12 @@ class Connector:
         if self._venue is not None:
             await self._venue.close()
             self._venue = None
+        self._unlock()
         self._log.info("connector.stopped")
+
+    def _unlock(self) -> None:
+        if self._config.lock is not None:
+            self._config.lock.release()
 
     @property
     def _name(self) -> str:

@@ -10,6 +10,7 @@ from opensqt.cli.exits import CommandError, Exit
 from opensqt.cli.options import ConfigOption, DataDirOption, JsonOption
 from opensqt.cli.place import (
     data_dir_of,
+    environment,
     existing_run,
     load_deployment,
     logs_of,
@@ -46,6 +47,7 @@ def up(
     import asyncio
 
     from opensqt.cli import up as starting
+    from opensqt.cli.account_locks import refuse_held
     from opensqt.cli.children import Playback
     from opensqt.cli.recordings import checked_files, checked_speed
 
@@ -55,15 +57,17 @@ def up(
         deployment, Playback(files=files, speed=checked_speed(speed), is_looping=loop)
     )
     starting.refuse_second(layout.run)
+    refuse_held(deployment, environment(data_dir))
     if supervise:
         raise typer.Exit(starting.supervise(layout, is_watched=False))
     if not detach:
         raise typer.Exit(starting.supervise(layout, is_watched=True))
-    arguments = ["-c", str(deployment.source), "--data-dir", str(deployment.data_dir)]
-    for file in files:
-        arguments += ["--replay", str(file)]
-    arguments += ["--speed", speed] if speed else []
-    arguments += ["--loop"] if loop else []
+    arguments = [
+        *("-c", str(deployment.source), "--data-dir", str(deployment.data_dir)),
+        *(word for file in files for word in ("--replay", str(file))),
+        *(("--speed", speed) if speed else ()),
+        *(("--loop",) if loop else ()),
+    ]
     daemon = starting.start_daemon(arguments, layout)
     code = asyncio.run(starting.watch_start(layout, lambda: daemon.poll() is None))
     if daemon.poll() is not None:

@@ -82,6 +82,7 @@ def connector(
     from opensqt.bootstrap.connector import serve
     from opensqt.config.load import load, load_keys
     from opensqt.rpc.endpoint import EndpointTakenError
+    from opensqt.system.locks import LockHeldError
     from opensqt.venues.transport import VenueConfigError
 
     path, env = config_path(config), environment(data_dir)
@@ -94,6 +95,9 @@ def connector(
         raise CommandError(Exit.USAGE, str(error)) from error
     except EndpointTakenError as error:
         raise CommandError(Exit.REFUSED, str(error)) from error
+    except LockHeldError as error:
+        message = f"account {wanted.account}: its key trades already: {error}"
+        raise CommandError(Exit.REFUSED, message) from error
 
 
 def connector_config(
@@ -104,6 +108,8 @@ def connector_config(
     """Return what the connector of an account is started with."""
     from opensqt.bootstrap.connector import ConnectorConfig
     from opensqt.bootstrap.runtime import Runtime
+    from opensqt.cli.account_locks import account_lock, lock_purpose
+    from opensqt.system.locks import FileLock
     from opensqt.venues.transport import Credentials
 
     secrets = keys[account.name]
@@ -115,6 +121,10 @@ def connector_config(
             data_dir=str(deployment.data_dir), run_root=os.environ.get("XDG_RUNTIME_DIR", "")
         ),
         paper=_local_endpoint(deployment, account),
+        lock=FileLock(
+            account_lock(deployment, account, api_key=secrets.api_key),
+            purpose=lock_purpose(deployment, account.name),
+        ),
     )
 
 
