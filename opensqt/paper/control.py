@@ -15,7 +15,7 @@ from aiohttp import web
 from opensqt.core.ids import AccountName, Symbol
 from opensqt.core.money import to_text
 from opensqt.paper.dialect import venue_symbol
-from opensqt.paper.faults import IMMEDIATE, Fault, FaultError, FaultKind, Faults
+from opensqt.paper.faults import IMMEDIATE, MEANING, Fault, FaultError, FaultKind, Faults
 from opensqt.paper.feed import ReplayFeed, SyntheticFeed
 from opensqt.paper.ledger import ledger
 from opensqt.paper.script import ScriptError, run_script
@@ -87,7 +87,8 @@ class _Api:
         return _json(state(self._controls))
 
     async def faults(self, _: web.Request) -> web.Response:
-        return _json({"faults": self._controls.faults.as_json()})
+        kinds = {kind.value: text for kind, text in MEANING.items()}
+        return _json({"faults": self._controls.faults.as_json(), "kinds": kinds})
 
     async def add_faults(self, request: web.Request) -> web.Response:
         body = await _body(request)
@@ -96,10 +97,19 @@ class _Api:
         for fault in added:
             if fault.kind in IMMEDIATE:
                 strike_now(self._controls.venue, fault)
+        self._trouble_frames()
         return _json({"faults": [fault.as_json() for fault in added]})
 
     async def clear_faults(self, _: web.Request) -> web.Response:
-        return _json({"cleared": self._controls.faults.clear()})
+        cleared = self._controls.faults.clear()
+        self._trouble_frames()
+        return _json({"cleared": cleared})
+
+    def _trouble_frames(self) -> None:
+        """Ask the rules about stream events only while one is about them: there are thousands."""
+        faults = self._controls.faults
+        draw = faults.draw_frame if faults.strikes_frames else None
+        self._controls.venue.hub.trouble_of = draw
 
     async def script(self, request: web.Request) -> web.Response:
         controls = self._controls

@@ -11,6 +11,8 @@ from typing import Final
 
 import orjson
 
+from opensqt.paper.faults import FrameTrouble
+
 BUFFER_BYTES_MAX: Final = 8_000_000
 _TEXT_FRAME: Final = 0x81
 _SMALL: Final = 126
@@ -27,6 +29,9 @@ def text_frame(payload: bytes) -> bytes:
     else:
         header = bytes((_TEXT_FRAME, 127)) + size.to_bytes(8, "big")
     return header + payload
+
+
+_GARBAGE: Final = text_frame(b'{"e":"ORDER_TRADE_UPDATE","o":{"s":NaN,\xc3\xa9')
 
 
 class Connection:
@@ -68,6 +73,15 @@ class Connection:
         """Queue a message of this connection's own."""
         self.send(text_frame(orjson.dumps(value)))
 
+    def send_troubled(self, frame: bytes, trouble: FrameTrouble) -> None:
+        """Queue an event as often, as late and as broken as the trouble says."""
+        frame = _GARBAGE if trouble.is_garbled else frame
+        for _ in range(trouble.copies):
+            if trouble.delay_ms:
+                self._loop.call_later(trouble.delay_ms / 1_000, self.send, frame)
+            else:
+                self.send(frame)
+
     def silence(self, seconds: float) -> None:
         """Swallow everything for a while, with the socket open: a stalled stream."""
         self._silent_until = self._loop.time() + seconds
@@ -92,6 +106,8 @@ class Hub:
         self.connections: set[Connection] = set()
         self.on_interest: Callable[[str], None] = _ignore
         """Called with each topic somebody subscribes to."""
+        self.trouble_of: Callable[[str], FrameTrouble] | None = None
+        """Draws what happens to an event on a stream of this path; None while nothing does."""
         self._topics: dict[str, dict[Connection, None]] = {}
 
     def add(self, connection: Connection) -> None:
@@ -138,10 +154,10 @@ class Hub:
         for connection in tuple(listeners):
             if connection.is_combined:
                 combined = combined or _combined_frame(topic, payload)
-                connection.send(combined)
+                self._deliver(connection, combined)
             else:
                 plain = plain or text_frame(payload)
-                connection.send(plain)
+                self._deliver(connection, plain)
 
     def publish_account(self, account: str, message: Mapping[str, object]) -> None:
         """Send a message to the user streams of an account."""
@@ -150,9 +166,15 @@ class Hub:
             if connection.account == account:
                 payload = payload or orjson.dumps(message)
                 if connection.is_combined:
-                    connection.send(_combined_frame(connection.listen_key, payload))
+                    self._deliver(connection, _combined_frame(connection.listen_key, payload))
                 else:
-                    connection.send(text_frame(payload))
+                    self._deliver(connection, text_frame(payload))
+
+    def _deliver(self, connection: Connection, frame: bytes) -> None:
+        if self.trouble_of is None:
+            connection.send(frame)
+        else:
+            connection.send_troubled(frame, self.trouble_of(connection.path))
 
 
 def _combined_frame(stream: str, payload: bytes) -> bytes:

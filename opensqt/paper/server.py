@@ -18,7 +18,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from opensqt.core.ids import AccountName, Symbol
+from opensqt.core.ids import AccountName, Symbol, UnixMs
 from opensqt.market.instruments import INSTRUMENTS
 from opensqt.paper import routes_market, routes_trade
 from opensqt.paper.api import (
@@ -39,6 +39,7 @@ from opensqt.paper.control import Controls, control_app
 from opensqt.paper.errors import ApiError
 from opensqt.paper.faults import Faults, Trouble
 from opensqt.paper.feed import ReplayFeed, ReplayPlan, SyntheticFeed, replay_symbols
+from opensqt.paper.lag import as_seen
 from opensqt.paper.sockets import is_stream_path, serve_socket
 from opensqt.paper.store import Store, StoreError
 from opensqt.paper.venue import Origin, PaperVenue
@@ -67,7 +68,13 @@ class Dispatcher:
         self._wake = wake
         self._meter = WeightMeter(venue.config.weight_limit)
         self._accounts = {account.api_key: account for account in venue.config.accounts}
+        self._late: set[asyncio.Task[None]] = set()
         self.failure: asyncio.Future[StoreError] = asyncio.get_running_loop().create_future()
+
+    def close(self) -> None:
+        """Let nothing land any more."""
+        for late in self._late:
+            late.cancel()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request of any kind."""
@@ -84,17 +91,33 @@ class Dispatcher:
         trouble = self._faults.draw(raw.method, raw.path)
         if trouble.delay_ms:
             await asyncio.sleep(trouble.delay_ms / 1000)
-        if self._venue.store.is_behind:
+        if trouble.late_ms:
+            self._late.add(late := asyncio.create_task(self._land_late(raw, trouble)))
+            late.add_done_callback(self._late.discard)
             return _cut(request)
+        response = self._act(raw, trouble, arrived_ms=self._venue.now_ms())
+        if response is not None and trouble.reply_ms:
+            await asyncio.sleep(trouble.reply_ms / 1000)
+        return _cut(request) if response is None else response
+
+    async def _land_late(self, raw: RawRequest, trouble: Trouble) -> None:
+        arrived_ms = self._venue.now_ms()
+        await asyncio.sleep(trouble.late_ms / 1000)
+        self._act(raw, trouble, arrived_ms=arrived_ms)
+
+    def _act(self, raw: RawRequest, trouble: Trouble, *, arrived_ms: UnixMs) -> web.Response | None:
+        if self._venue.store.is_behind:
+            return None
         try:
-            response = self._respond(raw, trouble)
+            return self._respond(raw, trouble, arrived_ms)
         except StoreError as error:
             if not self.failure.done():
                 self.failure.set_result(error)
-            response = None
-        return _cut(request) if response is None else response
+            return None
 
-    def _respond(self, raw: RawRequest, trouble: Trouble) -> web.Response | None:
+    def _respond(
+        self, raw: RawRequest, trouble: Trouble, arrived_ms: UnixMs
+    ) -> web.Response | None:
         # None when the client shall see a connection that ends without an answer.
         route = _ROUTES.get((raw.method, raw.path))
         if trouble.drop_request:
@@ -104,15 +127,23 @@ class Dispatcher:
             return None
         status, retry_after_ms = 200, 0
         try:
-            answer = self._answer(raw, route, trouble)
+            answer = self._answer(raw, route, trouble, arrived_ms)
         except ApiError as error:
             status, retry_after_ms = error.status, error.retry_after_ms
             answer = {"code": error.code, "msg": error.text}
         if trouble.drop_reply:
             return None
+        failure = trouble.failure
+        if failure is not None:
+            status, retry_after_ms = failure.status, failure.retry_after_ms
+            answer = {"code": failure.code, "msg": "Scripted failure."}
         headers = {"X-MBX-USED-WEIGHT-1M": str(self._meter.used(raw.client))}
         if retry_after_ms:
             headers["Retry-After"] = str(-(-retry_after_ms // 1000))
+        if failure is not None and failure.body is not None:
+            return web.Response(
+                text=failure.body, status=status, content_type="text/html", headers=headers
+            )
         return web.Response(
             body=orjson.dumps(answer),
             status=status,
@@ -120,10 +151,11 @@ class Dispatcher:
             headers=headers,
         )
 
-    def _answer(self, raw: RawRequest, route: Route | None, trouble: Trouble) -> object:
-        if trouble.error is not None:
-            status, code, retry_ms = trouble.error
-            raise ApiError(code, "Scripted failure.", status=status, retry_after_ms=retry_ms)
+    def _answer(
+        self, raw: RawRequest, route: Route | None, trouble: Trouble, arrived_ms: UnixMs
+    ) -> object:
+        if trouble.failure is not None and not trouble.failure.acts:
+            return None
         if route is None:
             message = f"Path {raw.path}, Method {raw.method} is invalid"
             raise ApiError(-5000, message, status=404)
@@ -139,17 +171,21 @@ class Dispatcher:
         self._wake(Symbol(f"{params.get('symbol', '')}:perp"))
 
         def checked(call: Call) -> object:
-            self._authorize(raw, route, call)
-            return route.handler(call)
+            self._authorize(raw, route, call, arrived_ms)
+            seen_ms = origin.now_ms - trouble.lag_ms if trouble.lag_ms else None
+            answer = route.handler(call)
+            if route.security is Security.NONE or route.changes_orders:
+                return answer
+            return as_seen(answer, until_ms=seen_ms, forgets=trouble.forgets)
 
         return logged(call, checked) if route.changes_orders else checked(call)
 
-    def _authorize(self, raw: RawRequest, route: Route, call: Call) -> None:
+    def _authorize(self, raw: RawRequest, route: Route, call: Call, arrived_ms: UnixMs) -> None:
         if route.security is Security.NONE:
             return
         account = find_account(self._accounts, raw.api_key)
         if route.security is Security.SIGNED:
-            check_time(call.params, call.origin.now_ms)
+            check_time(call.params, arrived_ms)
             check_signature(raw, account)
 
     def _origin(self, raw: RawRequest, trouble: Trouble) -> Origin:
@@ -159,7 +195,7 @@ class Dispatcher:
             method=raw.method,
             path=raw.path,
             now_ms=self._venue.now_ms(),
-            drops_reply=trouble.drop_reply,
+            drops_reply=trouble.loses_reply,
         )
 
 
@@ -196,8 +232,9 @@ async def running(config: PaperConfig) -> AsyncIterator[tuple[Endpoint, asyncio.
         if config.replay:
             plan = ReplayPlan(paths=config.replay, speed=config.speed, loop=config.loop)
             replay = ReplayFeed(venue, plan)
-        faults = Faults(seed=config.seed)
+        faults = Faults(seed=config.seed, monotonic_ms=clock.monotonic_ms)
         dispatcher = Dispatcher(venue, faults, wake=synthetic.touch)
+        stack.callback(dispatcher.close)
         controls = Controls(venue=venue, faults=faults, synthetic=synthetic, replay=replay)
         jobs = [synthetic.run(), _each_second(venue, synthetic), _publish_depth(venue)]
         if replay is not None:

@@ -141,7 +141,7 @@ async def test_a_bad_fault_is_refused_in_words(client: Client, body: dict[str, A
 
 def test_probabilities_are_seeded_and_roughly_kept() -> None:
     def struck(seed: int) -> list[bool]:
-        faults = Faults(seed=seed)
+        faults = Faults(seed=seed, monotonic_ms=lambda: 0)
         faults.add({"kind": "drop_reply", "route": ORDER, "probability": "0.1"})
         return [faults.draw("POST", "/fapi/v1/order").drop_reply for _ in range(2_000)]
 
@@ -150,7 +150,7 @@ def test_probabilities_are_seeded_and_roughly_kept() -> None:
 
 
 def test_a_rule_acts_on_its_route_only_and_several_add_up() -> None:
-    faults = Faults(seed=1)
+    faults = Faults(seed=1, monotonic_ms=lambda: 0)
     faults.add({"kind": "delay", "route": "/fapi/v1/order", "delay_ms": 5})
     faults.add({"kind": "delay", "route": "POST", "delay_ms": 7})
     faults.add({"kind": "drop_request", "route": "POST /fapi/v1/order", "count": 1})
