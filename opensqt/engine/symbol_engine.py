@@ -77,15 +77,17 @@ class SymbolEngine:
         workflows: WorkflowPort,
         clock: ClockPort,
         log: LogPort,
+        facts_max: int = FACTS_MAX,
     ) -> None:
-        """Wire the parts; nothing runs yet."""
+        """Wire the parts; nothing runs yet. More than ``facts_max`` waiting facts are given up."""
         self._identity = identity
         self._config = config
         self._config_version = config_version
         self._clock = clock
         self._log = log
         self._workflows = workflows
-        self._mailbox: Mailbox[Control, Incoming] = Mailbox()
+        self._facts_max = facts_max
+        self._mailbox: Mailbox[Control, Incoming] = Mailbox(facts_max=facts_max)
         # Taken from the mailbox and not yet committed; a journal that fails loses none of it.
         self._controls: list[Control] = []
         self._pending: list[Incoming] = []
@@ -182,6 +184,11 @@ class SymbolEngine:
     def is_stopped(self) -> bool:
         """Tell whether a stop has completed: nothing of ours left at the venue, seen twice."""
         return self._stopping.is_confirmed
+
+    @property
+    def foreign_orders(self) -> int:
+        """Return how many open orders of others the symbol has at the venue, as last seen."""
+        return len(self._reconciling.foreign)
 
     @property
     def idle_reason(self) -> str:
@@ -338,7 +345,7 @@ class SymbolEngine:
         self._pending.extend(mail.facts)
         if mail.price is not None:
             self._recorder.observe(mail.price)
-        if mail.overflowed or len(self._pending) > FACTS_MAX:
+        if mail.overflowed or len(self._pending) > self._facts_max:
             self._pending.clear()
             self._reconciling.want("more facts waited than are kept")
         try:
