@@ -26,6 +26,11 @@ _TAG_LENGTH: Final = 3
 _HASH_LENGTH: Final = 20
 # Lower-case base 32 without the letters that read like digits; valid on every venue we know.
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+# Ids a venue gives to orders of its own: USD-M futures, then the texts of Gate.
+_FORCED: Final = (
+    *("autoclose-", "adl_autoclose", "settlement_autoclose-"),
+    *("auto_deleveraging", "liq-", "pm_liquidate"),
+)
 MARKETS: Final = ("perp", "spot")
 
 
@@ -101,6 +106,14 @@ def is_ours(client_order_id: str, *, deployment: str) -> bool:
 def is_sibling(client_order_id: str, *, deployment: str) -> bool:
     """Tell whether an id was made by another deployment of this program."""
     return _has_shape(client_order_id) and client_order_id[2 : 2 + _TAG_LENGTH] != deployment
+
+
+def is_forced(client_order_id: str) -> bool:
+    """Tell whether the venue made the order itself: liquidation, deleveraging, settlement.
+
+    Adapters of venues that mark such orders in another way give them an id of this kind.
+    """
+    return client_order_id.startswith(_FORCED)
 
 
 def _has_shape(text: str) -> bool:

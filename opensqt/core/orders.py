@@ -98,6 +98,8 @@ class Anomaly(StrEnum):
     """More was executed than the order asked for."""
     UNKNOWN_ORDER = "unknown_order"
     """A report carries our own id for which the journal has no intent."""
+    VENUE_FORCED = "venue_forced"
+    """The venue traded our position: liquidation, auto-deleveraging or settlement."""
 
 
 _TERMINAL: Final = frozenset(

@@ -34,7 +34,7 @@ from opensqt.core.facts import (
     TradeFilled,
     UnitQuarantined,
 )
-from opensqt.core.ids import ClientOrderId, UnitId, UnixMs
+from opensqt.core.ids import ClientOrderId, UnitId, UnixMs, is_forced
 from opensqt.core.instrument import Instrument
 from opensqt.core.money import ZERO, floor_to
 from opensqt.core.orders import Anomaly, Order, Orders, OrderStatus, Purpose, join_report
@@ -265,7 +265,9 @@ def _apply_trade(state: SymbolState, fact: TradeFilled) -> SymbolState:
     ).with_fee(fact.fee_asset, fact.fee)
     state = replace(state, position=book)
     if order is None:
-        return _quarantined(state, Anomaly.UNKNOWN_ORDER, fact.client_order_id)
+        is_theirs = is_forced(fact.client_order_id)
+        anomaly = Anomaly.VENUE_FORCED if is_theirs else Anomaly.UNKNOWN_ORDER
+        return _quarantined(state, anomaly, fact.client_order_id)
     applied = order.applied_quantity + fact.quantity
     status, cumulative, anomaly = join_report(
         order, status=OrderStatus.WORKING, cumulative_quantity=applied

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from opensqt.core.facts import Evidence, Fact, OrderReported, TradeFilled, UnitQuarantined
-from opensqt.core.ids import ClientOrderId, UnixMs, is_ours
+from opensqt.core.ids import ClientOrderId, UnixMs, is_forced, is_ours
 from opensqt.core.orders import Order, OrderStatus
 from opensqt.core.symbol import SymbolState
 from opensqt.ports.exchange import (
@@ -131,11 +131,14 @@ async def _understand_trade(
         if trade.trade_id in order.trade_ids:
             return Understood()
         return Understood(fact=filled(trade, order.client_order_id))
-    if not is_ours(client_order_id, deployment=state.deployment):
+    is_theirs = is_forced(client_order_id)
+    if not is_theirs and not is_ours(client_order_id, deployment=state.deployment):
         return Understood()
     if await journal.has_trade(trade.trade_id):
         return Understood()
     own = ClientOrderId(client_order_id)
+    if is_theirs:
+        return Understood(fact=filled(trade, own))
     is_orphan = await journal.find_order(client_order_id=own) is None
     # Ours all the same: its position is in our account, whatever became of the journal.
     return Understood(fact=filled(trade, own), orphan=own if is_orphan else None)

@@ -9,10 +9,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from opensqt.core.ids import is_forced
 from opensqt.engine.incoming import Reconciled, TradesFound
 from opensqt.engine.reconciler import Findings, Reconciler
 from opensqt.ports.clock import ClockPort
-from opensqt.ports.exchange import UnknownSymbolError, VenueUnavailableError
+from opensqt.ports.exchange import UnknownSymbolError, VenueOrder, VenueUnavailableError
 from opensqt.ports.telemetry import LogPort
 
 AUDIT_EVERY_MS: Final = 30_000
@@ -45,6 +46,8 @@ class ReconcileJob:
         self._task: asyncio.Task[None] | None = None
         self._trades_task: asyncio.Task[None] | None = None
         self.problem = ""
+        self.foreign: tuple[VenueOrder, ...] = ()
+        """Orders of others on our symbol, as last seen."""
 
     @property
     def is_done(self) -> bool:
@@ -112,7 +115,22 @@ class ReconcileJob:
             await self._clock.sleep_ms(RETRY_MS)
             return
         self.problem = ""
+        self._note_foreign(tuple(findings.foreign))
         self._deliver(Reconciled(findings=findings, number=number))
+
+    def _note_foreign(self, found: tuple[VenueOrder, ...]) -> None:
+        known = {order.venue_order_id for order in self.foreign}
+        self.foreign = found
+        for order in found:
+            if order.venue_order_id not in known:
+                self._log.error(
+                    "unit.foreign_order",
+                    venue_order_id=order.venue_order_id,
+                    side=order.side,
+                    price=order.price,
+                    quantity=order.quantity,
+                    forced=is_forced(order.client_order_id),
+                )
 
     async def _trades(self) -> None:
         findings = Findings()

@@ -39,7 +39,8 @@ class Findings:
     """Open orders of another deployment of this program."""
     missing: list[ClientOrderId] = field(default_factory=list)
     """Working orders that are neither in the open list nor found."""
-    foreign_orders: int = 0
+    foreign: list[VenueOrder] = field(default_factory=list)
+    """Open orders of a human or another program: never touched."""
     asked_ms: UnixMs | None = None
     """When the trades were asked for, wall time."""
     book: PositionBook | None = None
@@ -121,7 +122,7 @@ class Reconciler:
         elif is_sibling(own, deployment=state.deployment):
             findings.siblings.append(own)
         else:
-            findings.foreign_orders += 1
+            findings.foreign.append(order)
 
     async def _is_orphan(self, own: ClientOrderId) -> bool:
         if await self._journal.find_order(client_order_id=own) is None:

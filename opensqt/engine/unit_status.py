@@ -62,6 +62,7 @@ def unit_status(
         "revision": status.row.revision if is_applied and status.row is not None else 0,
         "held": str(status.held) if is_applied and status.held is not None else "",
         "open_orders": len(state.live_orders),
+        "foreign_orders": engine.foreign_orders,
     }
     return answer | _money(state, now_ms)
 

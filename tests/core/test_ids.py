@@ -16,6 +16,7 @@ from opensqt.core.ids import (
     UnitId,
     client_order_id,
     deployment_tag,
+    is_forced,
     is_ours,
     is_sibling,
     split_symbol,
@@ -116,3 +117,14 @@ def test_units_are_named_for_people_and_for_folders() -> None:
     assert SPOT.path == "main-BTCUSDT-spot-b"
     assert PERP.text == "paper/BTCUSDT:perp"
     assert SPOT.text == "main/BTCUSDT:spot#b"
+
+
+@pytest.mark.parametrize("text", ["autoclose-1700000000000", "adl_autoclose", "liq-12"])
+def test_orders_of_the_venue_itself_are_told_from_those_of_people(text: str) -> None:
+    assert is_forced(text)
+    assert not is_ours(text, deployment="abc")
+
+
+@pytest.mark.parametrize("text", ["", "web_1", "my-autoclose-1", "q1abc" + "0" * 20])
+def test_orders_of_people_are_not_forced(text: str) -> None:
+    assert not is_forced(text)
