@@ -266,8 +266,8 @@ def _apply_trade(state: SymbolState, fact: TradeFilled) -> SymbolState:
     state = replace(state, position=book)
     if order is None:
         is_theirs = is_forced(fact.client_order_id)
-        anomaly = Anomaly.VENUE_FORCED if is_theirs else Anomaly.UNKNOWN_ORDER
-        return _quarantined(state, anomaly, fact.client_order_id)
+        kind = Anomaly.VENUE_FORCED if is_theirs else Anomaly.UNKNOWN_ORDER
+        return _quarantined(state, kind, fact.client_order_id)
     applied = order.applied_quantity + fact.quantity
     status, cumulative, anomaly = join_report(
         order, status=OrderStatus.WORKING, cumulative_quantity=applied

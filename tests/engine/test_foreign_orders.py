@@ -1,6 +1,7 @@
 """Orders and fills that are not ours: never touched, told apart, said aloud."""
 
 from decimal import Decimal
+from typing import ClassVar
 
 import pytest
 
@@ -8,12 +9,24 @@ from opensqt.core.facts import TradeFilled
 from opensqt.core.ids import ClientOrderId
 from opensqt.core.orders import Side, TimeInForce
 from opensqt.market.types import OrderRequest
+from opensqt.ports.exchange import CancelRequest, Outcome
+from opensqt.simulation.venue import VenueConnection
 from tests.engine.doubles import SYMBOL
 from tests.engine.stage import UNIT, Stage, play
 
 
 FAR_BELOW = "951"
 """A limit that takes whatever is bid."""
+
+
+class Watched(VenueConnection):
+    """Remembers whose orders were asked to be canceled."""
+
+    canceled: ClassVar[list[str]] = []
+
+    async def cancel(self, request: CancelRequest) -> Outcome:
+        self.canceled.append(request.client_order_id)
+        return await super().cancel(request)
 
 
 def request(name: str, side: Side, price: str, *, reduce_only: bool = False) -> OrderRequest:
@@ -75,5 +88,7 @@ def test_a_forced_fill_is_booked_once_and_halts_the_symbol(is_heard: bool) -> No
             if isinstance(fact, TradeFilled) and fact.client_order_id == "autoclose-17"
         ]
         assert len({fact.trade_id for fact in forced}) == len(forced) >= 1
+        assert "autoclose-17" not in Watched.canceled
 
-    play(story)
+    Watched.canceled.clear()
+    play(story, venue_type=Watched)
