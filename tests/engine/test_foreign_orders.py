@@ -14,7 +14,6 @@ from opensqt.simulation.venue import VenueConnection
 from tests.engine.doubles import SYMBOL
 from tests.engine.stage import UNIT, Stage, play
 
-
 FAR_BELOW = "951"
 """A limit that takes whatever is bid."""
 
