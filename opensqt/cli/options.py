@@ -13,6 +13,14 @@ DataDirOption: TypeAlias = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Data directory (OPENSQT_DATA_DIR, ./data).", metavar="DIR"),
 ]
+StoreOption: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        help="PostgreSQL address, if state is kept there.",
+        metavar="URL",
+    ),
+]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TargetsArgument: TypeAlias = Annotated[
     list[str], typer.Argument(help="[ACCOUNT/]SYMBOL[:spot|:perp][#INSTANCE]", metavar="TARGET...")
