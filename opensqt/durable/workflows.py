@@ -6,6 +6,10 @@ workflow ABI, raised by hand when the stored inputs change, never the hash of th
 upgrade must not orphan what is in flight. Nothing here is read to recover the unit - the journal
 does that - so a workflow that runs again finds the journal ahead of it and sends nothing.
 
+The handler is the body of the workflow, not a step of it: whatever runs again must look before it
+acts in any case, so a checkpoint between the end of the handler and the end of the workflow would
+only be a third commit per decision. What is stored is the beginning with its inputs, and the end.
+
 Inputs and results are JSON texts, and the serializer refuses anything else: the default one is
 pickle, which would make write access to the database a way to run code.
 """
@@ -16,23 +20,29 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, SetWorkflowID
+from dbos._dbos import _get_dbos_instance
+from dbos._error import DBOSException
 from dbos._serialization import Serializer
 
-from opensqt.ports.workflow import WorkflowHandler
+from opensqt.durable.database import compact, open_engine
+from opensqt.ports.workflow import WorkflowHandler, WorkflowStoreError
 
 WORKFLOW_ABI: Final = "1"
 """Raise by hand when the inputs of a registered handler change their meaning."""
 _FINISHED: Final = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
+_UNFINISHED: Final = ["PENDING", "ENQUEUED", "DELAYED"]
+# Deleting holds the one writer of the store, so it is done in pieces a decision can wait for.
+_PRUNED_AT_ONCE: Final = 100
+_PAUSE_S: Final = 0.02
+# Schedules and events are not used. The one looks into the store, so as rarely as it may; the other
+# only wakes up, and is waited for at the end.
+_SCHEDULES_EVERY_S: Final = 3_600.0
+_EVENTS_EVERY_S: Final = 0.25
 ResultT = TypeVar("ResultT")
-
-
-class WorkflowStoreError(Exception):
-    """The workflow store cannot be used; nothing was decided."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +53,11 @@ class WorkflowStore:
     """Name of the process's role, unique in the deployment and stable over restarts."""
     location: str
     """A folder (SQLite file ``hosts/<host>/dbos.db`` in it) or a ``postgresql://`` URL."""
-    keep_finished: int = 10_000
-    """How many finished workflows survive pruning."""
+    keep_finished: int = 2_000
+    """How many finished workflows survive pruning; the journal is what explains an order."""
     prune_every_ms: int = 60_000
+    prune_every_runs: int = 2_000
+    """Pruning does not wait for its time once so many workflows have run."""
 
 
 class JsonSerializer(Serializer):
@@ -92,92 +104,140 @@ class DbosWorkflows:
         self._workflow: Callable[[str, str], Any] | None = None
         self._engine: sa.Engine | None = None
         self._pruning: asyncio.Task[None] | None = None
+        self._runs_since_pruning = 0
+        self._many_runs = asyncio.Event()
+        self._is_stopped = False
 
     def register(self, name: str, handler: WorkflowHandler) -> None:
         """Bind a handler to a stored name; before ``start``."""
         self._handlers[name] = handler
 
     async def start(self) -> None:
-        """Open the store and begin; unfinished runs of an earlier process run again from here."""
+        """Open the store and begin; unfinished runs of an earlier process run again from here.
+
+        Raise ``WorkflowStoreError``; starting again is allowed then.
+        """
         self._loop = asyncio.get_running_loop()
-        await self._on_thread(self._launch)
+        self._is_stopped = False
+        try:
+            self._workflow = await self._on_thread(self._launch)
+        except (sa.exc.SQLAlchemyError, DBOSException, OSError, SystemExit) as error:
+            await self._on_thread(self._close)
+            raise WorkflowStoreError(f"{self._place}: {_line(error)}") from error
         self._pruning = self._loop.create_task(self._prune_for_ever())
 
     async def run(self, name: str, workflow_id: str, inputs: str) -> str:
-        """Run the handler under the id; a finished id returns its result without running."""
+        """Run the handler under the id; a finished id returns its result without running.
+
+        Raise ``WorkflowStoreError`` when the store could not take the run: it has not begun.
+        """
         if self._workflow is None:
-            message = "the workflow store is not open"
-            raise WorkflowStoreError(message)
-        with SetWorkflowID(workflow_id):
-            handle = await DBOS.start_workflow_async(self._workflow, name, inputs)
+            raise WorkflowStoreError(f"{self._place} is not open")
+        try:
+            with SetWorkflowID(workflow_id):
+                handle = await DBOS.start_workflow_async(self._workflow, name, inputs)
+        except (sa.exc.SQLAlchemyError, DBOSException, OSError) as error:
+            raise WorkflowStoreError(f"{self._place}: {_line(error)}") from error
+        self._runs_since_pruning += 1
+        if self._runs_since_pruning >= self._store.prune_every_runs:
+            self._many_runs.set()
         return str(await handle.get_result())
 
     async def stop(self) -> None:
         """Stop without waiting for unfinished runs; the store keeps them."""
+        self._is_stopped = True
+        self._workflow = None
         if self._pruning is not None:
             self._pruning.cancel()
-        if self._workflow is not None:
-            await self._on_thread(lambda: DBOS.destroy(destroy_registry=True))
-            self._workflow = None
-        if self._engine is not None:
-            self._engine.dispose()
-        self._thread.shutdown(wait=False)
+            await asyncio.gather(self._pruning, return_exceptions=True)
+            self._pruning = None
+        await self._on_thread(self._close)
 
     async def prune(self) -> int:
         """Delete finished runs beyond the number kept; return how many were deleted."""
-        return await self._on_thread(self._prune_some)
+        total = 0
+        while deleted := await self._on_thread(self._prune_some):
+            total += deleted
+            await asyncio.sleep(_PAUSE_S)
+        if total and self._engine is not None:
+            await self._on_thread(lambda: compact(self._engine))
+        return total
 
     # -- inside
 
-    def _launch(self) -> None:
-        self._engine = _engine(self._store)
+    @property
+    def _place(self) -> str:
+        if self._engine is None:
+            return f"the workflow store of {self._store.host}"
+        return f"the workflow store {self._engine.url.render_as_string(hide_password=True)}"
+
+    def _launch(self) -> Callable[[str, str], Any]:
+        self._engine = open_engine(self._store.location, self._store.host)
         config: DBOSConfig = {
             "name": application_name(self._store.host),
             "executor_id": self._store.host,
             "application_version": f"{WORKFLOW_ABI}-{self._store.host}",
             "system_database_engine": self._engine,
             "serializer": JsonSerializer(),
+            "use_listen_notify": False,
+            "scheduler_polling_interval_sec": _SCHEDULES_EVERY_S,
+            "notification_listener_polling_interval_sec": _EVENTS_EVERY_S,
             "enable_otlp": False,
             "log_level": "WARNING",
         }
         DBOS(config=config)
 
-        @DBOS.step(name="run_handler")
-        async def run_handler(name: str, inputs: str) -> str:
-            return await self._handle(name, inputs)
-
         @DBOS.workflow(name="run")
         async def run(name: str, inputs: str) -> str:
-            return await run_handler(name, inputs)
+            return await self._handle(name, inputs)
 
-        self._workflow = run
         DBOS.launch()
+        # A store that is gone fails the run at once; waiting for it would hold up what follows.
+        _system_database()._retry_connection_errors = False  # noqa: SLF001 - no option for it
+        self._forget_other_versions()
+        return run
+
+    def _close(self) -> None:
+        DBOS.destroy(destroy_registry=True)
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
 
     async def _handle(self, name: str, inputs: str) -> str:
         """Run a handler on its own loop: recovered workflows arrive on one of DBOS's."""
         assert self._loop is not None
         handler = self._handlers[name]
         if asyncio.get_running_loop() is self._loop:
-            return await handler(inputs)
+            return await self._call(handler, inputs)
+        call = asyncio.run_coroutine_threadsafe(self._call(handler, inputs), self._loop)
+        return await asyncio.wrap_future(call)
 
-        async def call() -> str:
-            return await handler(inputs)
-
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call(), self._loop))
+    async def _call(self, handler: WorkflowHandler, inputs: str) -> str:
+        if self._is_stopped:
+            raise WorkflowStoreError("stopped before the run began")
+        return await handler(inputs)
 
     async def _prune_for_ever(self) -> None:
         while True:
-            await asyncio.sleep(self._store.prune_every_ms / 1_000)
-            deleted = 1
-            while deleted:
-                deleted = await self.prune()
+            try:
+                async with asyncio.timeout(self._store.prune_every_ms / 1_000):
+                    await self._many_runs.wait()
+            except TimeoutError:
+                pass
+            self._many_runs.clear()
+            self._runs_since_pruning = 0
+            try:
+                await self.prune()
+            except (sa.exc.SQLAlchemyError, DBOSException):
+                DBOS.logger.warning("workflows could not be pruned", exc_info=True)
 
     def _prune_some(self) -> int:
         finished = DBOS.list_workflows(
             status=_FINISHED,
+            executor_id=self._store.host,
             sort_desc=True,
             offset=self._store.keep_finished,
-            limit=500,
+            limit=_PRUNED_AT_ONCE,
             load_input=False,
             load_output=False,
         )
@@ -185,28 +245,23 @@ class DbosWorkflows:
             DBOS.delete_workflows([one.workflow_id for one in finished])
         return len(finished)
 
+    def _forget_other_versions(self) -> None:
+        """Delete what no build with our ABI will ever finish; the journal knows what became."""
+        left = DBOS.list_workflows(
+            status=_UNFINISHED, executor_id=self._store.host, load_input=False, load_output=False
+        )
+        own = f"{WORKFLOW_ABI}-{self._store.host}"
+        foreign = [one.workflow_id for one in left if one.app_version != own]
+        if foreign:
+            DBOS.delete_workflows(foreign)
+
     async def _on_thread(self, work: Callable[[], ResultT]) -> ResultT:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 
-def _engine(store: WorkflowStore) -> sa.Engine:
-    if store.location.startswith("postgresql"):
-        url = store.location.replace("postgresql://", "postgresql+psycopg://", 1)
-        return sa.create_engine(url, pool_size=4)
-    folder = Path(store.location) / "hosts" / store.host
-    folder.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(f"sqlite:///{folder / 'dbos.db'}")
+def _system_database() -> Any:
+    return _get_dbos_instance()._sys_db  # noqa: SLF001 - no public way
 
-    @sa.event.listens_for(engine, "connect")
-    def prepare(connection: Any, record: object) -> None:
-        _ = record
-        # What DBOS sets for engines of its own, plus the write-ahead log and full durability.
-        connection.isolation_level = None
-        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA busy_timeout=30000")
-        connection.execute("PRAGMA foreign_keys=ON")
-        connection.isolation_level = "IMMEDIATE"
 
-    return engine
+def _line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())

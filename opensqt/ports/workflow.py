@@ -7,6 +7,10 @@ WorkflowHandler: TypeAlias = Callable[[str], Awaitable[str]]
 """Takes and returns JSON text. May run again after a crash: it must look before it acts."""
 
 
+class WorkflowStoreError(Exception):
+    """The workflow store cannot be used; the run has not begun."""
+
+
 class WorkflowPort(Protocol):
     """At-least-once execution. Correctness never depends on it; the journal does that."""
 
@@ -14,10 +18,17 @@ class WorkflowPort(Protocol):
         """Bind a handler to a stored name; before ``start``."""
 
     async def start(self) -> None:
-        """Begin; unfinished runs of an earlier process may be run again from here on."""
+        """Begin; unfinished runs of an earlier process may be run again from here on.
+
+        Raise ``WorkflowStoreError``; starting again later is allowed then.
+        """
 
     async def run(self, name: str, workflow_id: str, inputs: str) -> str:
-        """Run the handler under the id and return its result; a finished id is not run again."""
+        """Run the handler under the id and return its result; a finished id is not run again.
+
+        A handler that raised has finished as well: its error may be raised again. Raise
+        ``WorkflowStoreError`` when the run could not begin.
+        """
 
     async def stop(self) -> None:
         """Stop without waiting for unfinished runs."""
