@@ -1,14 +1,15 @@
 """Deciding: plan, review, commit as a workflow, send.
 
 A decision runs as one workflow whose handler commits the intents and then sends them. A handler
-that runs again (the at-least-once half of durable execution) finds that the journal has moved on
-and sends nothing; what it had committed is looked up by the resolver.
+that runs again (the at-least-once half of durable execution) finds that the journal has moved on,
+or that nobody waits for it any more, and sends nothing; what had been committed is looked up by
+the resolver. Taking an order back adds no risk, so it never waits for a store of workflows.
 """
 
 import asyncio
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from opensqt.core import codec
@@ -35,12 +36,13 @@ from opensqt.engine.executor import Executor
 from opensqt.engine.manager_link import ManagerLink
 from opensqt.engine.recorder import Recorder
 from opensqt.ports.clock import ClockPort
-from opensqt.ports.journal import SequenceConflictError, StaleEpochError
+from opensqt.ports.journal import JournalError, SequenceConflictError, StaleEpochError
 from opensqt.ports.link import Band
 from opensqt.ports.telemetry import LogPort
-from opensqt.ports.workflow import WorkflowPort
+from opensqt.ports.workflow import WorkflowPort, WorkflowStoreError
 
 PLACE_BATCH: Final = "place_batch"
+OPEN_AGAIN_MS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,15 @@ class Identity:
     build: str
     host: str
     pid: int
+
+
+@dataclass(slots=True)
+class _Run:
+    """A decision whose commit the loop waits for."""
+
+    has_begun: bool = False
+    """Whether its handler is at work: from then on it ends with the journal's answer."""
+    committed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Decider:
@@ -88,7 +99,12 @@ class Decider:
         self._quiet: QuietBand | None = None
         self._is_idle = False
         self._was_open = False
-        self._committed: dict[str, asyncio.Event] = {}
+        self.problem = "opening the store of workflows"
+        """Why nothing can be decided yet; empty once decisions can run."""
+        self._runs: dict[str, _Run] = {}
+        # An id that failed may be known as failed for ever: every attempt has an id of its own.
+        self._attempts = 0
+        self._attempted_sequence = -1
         self._decisions: set[asyncio.Task[str]] = set()
         self._last_plan: Plan | None = None
         self._last_refused: tuple[Refused, ...] = ()
@@ -107,6 +123,20 @@ class Decider:
     def quiet_until_ms(self) -> int | None:
         """Return until when the exchange side stays silent, None when it does not."""
         return None if self._band is None else self._band.valid_until_ms
+
+    async def open(self) -> None:
+        """Open the store of workflows, again until that works; no order is placed before."""
+        while True:
+            try:
+                await self._workflows.start()
+            except WorkflowStoreError as error:
+                self.problem = str(error)
+                self._log.error("workflows.unavailable", reason=self.problem)
+                await self._clock.sleep_ms(OPEN_AGAIN_MS)
+            else:
+                self.problem = ""
+                self._wake()
+                return
 
     def disturb(self) -> None:
         """Forget the band: the exchange side has dropped it or will."""
@@ -207,37 +237,69 @@ class Decider:
         """Run a decision as a workflow; return once its intents are committed."""
         self._band = None
         facts = [self._intended(intent, UnixMs(now_ms)) for intent in intents]
+        run = _Run()
+        if not self.problem:
+            await self._run(self._next_id(), facts, run)
+        if run.committed.is_set():
+            # More may be wanted now. A decision that failed is tried again by the loop's timer.
+            self._wake()
+        else:
+            await self._cancel(facts)
+
+    def _next_id(self) -> str:
         sequence = self._recorder.state.sequence
-        workflow_id = decision_id(
-            self._identity.unit, epoch=self._identity.epoch, sequence=sequence
-        )
+        if sequence != self._attempted_sequence:
+            self._attempted_sequence, self._attempts = sequence, 0
+        self._attempts += 1
+        first = decision_id(self._identity.unit, epoch=self._identity.epoch, sequence=sequence)
+        return first if self._attempts == 1 else f"{first}:{self._attempts}"
+
+    async def _run(self, workflow_id: str, facts: Sequence[Fact], run: _Run) -> None:
+        """Have a workflow commit ``facts``; what has not begun in time never will."""
         inputs = json.dumps(
             {
                 "id": workflow_id,
                 "epoch": self._identity.epoch,
-                "sequence": sequence,
+                "sequence": self._recorder.state.sequence,
                 "facts": [codec.encode(fact) for fact in facts],
             }
         )
-        committed = self._committed[workflow_id] = asyncio.Event()
-        task = asyncio.get_running_loop().create_task(
-            self._workflows.run(PLACE_BATCH, workflow_id, inputs)
-        )
+        self._runs[workflow_id] = run
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(self._workflows.run(PLACE_BATCH, workflow_id, inputs))
         self._decisions.add(task)
-        waiter = asyncio.get_running_loop().create_task(committed.wait())
         task.add_done_callback(self._decided)
+        waiter = loop.create_task(run.committed.wait())
+        either = (task, waiter)
         try:
-            await asyncio.wait((task, waiter), return_when=asyncio.FIRST_COMPLETED)
+            patience_s = self.config.order_ttl_ms / 1_000
+            await asyncio.wait(either, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+            if run.has_begun:
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
             waiter.cancel()
-            del self._committed[workflow_id]
+            del self._runs[workflow_id]
         if task.done():
             error = task.exception()
             if isinstance(error, StaleEpochError | SequenceConflictError | StateError):
                 raise error
-        if committed.is_set():
-            # More may be wanted now. A decision that failed is tried again by the loop's timer.
-            self._wake()
+        elif not run.committed.is_set():
+            self._log.error("decision.not_begun", workflow_id=workflow_id)
+
+    async def _cancel(self, facts: Sequence[Fact]) -> None:
+        """Take back what a decision wanted taken back although it could not run."""
+        cancels = [fact for fact in facts if isinstance(fact, CancelIntended)]
+        try:
+            await self._recorder.record(cancels)
+        except (StaleEpochError, SequenceConflictError):
+            raise
+        except JournalError as error:
+            self._log.error("journal.unavailable", reason=str(error))
+            for cancel in cancels:
+                self._executor.withdraw(cancel.client_order_id)
+            return
+        for cancel in cancels:
+            _ = self._executor.cancel(cancel)
 
     def _decided(self, task: asyncio.Task[str]) -> None:
         self._decisions.discard(task)
@@ -286,14 +348,17 @@ class Decider:
                 )
 
     async def _place_batch(self, inputs: str) -> str:
-        """Commit a decision and send it: the one step of the decision workflow."""
+        """Commit a decision and send it: all that its workflow does."""
         decision = json.loads(inputs)
-        state = self._recorder.state
+        run = self._runs.get(decision["id"])
         is_current = (
-            decision["epoch"] == self._identity.epoch and decision["sequence"] == state.sequence
+            run is not None
+            and decision["epoch"] == self._identity.epoch
+            and decision["sequence"] == self._recorder.state.sequence
         )
-        if not is_current:
+        if run is None or not is_current or run.has_begun:
             return "stale"
+        run.has_begun = True
         facts = [codec.decode_fact(text) for text in decision["facts"]]
         await self._recorder.record(facts)
         sends = [
@@ -303,8 +368,7 @@ class Decider:
             for fact in facts
             if isinstance(fact, OrderIntended | CancelIntended)
         ]
-        if (committed := self._committed.get(decision["id"])) is not None:
-            committed.set()
+        run.committed.set()
         if sends:
             await asyncio.wait(sends)
         return "sent"

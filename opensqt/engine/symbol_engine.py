@@ -177,8 +177,9 @@ class SymbolEngine:
 
     @property
     def is_ready(self) -> bool:
-        """Tell whether the unit may decide: attached and compared with the venue."""
-        return self._link.is_attached and self._reconciling.is_done
+        """Tell whether the unit may decide: attached, compared with the venue, able to run it."""
+        is_known = self._link.is_attached and self._reconciling.is_done
+        return is_known and not self._decider.problem
 
     @property
     def is_stopped(self) -> bool:
@@ -199,6 +200,8 @@ class SymbolEngine:
         if not self.is_ready:
             if not self._link.is_attached:
                 return f"link: {self._link.problem}"
+            if self._reconciling.is_done:
+                return f"workflows: {self._decider.problem}"
             return self._reconciling.problem or "reconciling"
         if self._heartbeat is not None and not self._heartbeat.gate_open:
             return f"gate: {self._heartbeat.gate_reason}"
@@ -277,20 +280,24 @@ class SymbolEngine:
         engine no longer knows what the journal holds: begin anew with a new epoch.
         """
         await self._open()
-        await self._workflows.start()
-        link = asyncio.get_running_loop().create_task(self._link.run())
-        link.add_done_callback(lambda _: self._mailbox.wake())
+        loop = asyncio.get_running_loop()
+        # Compared with the venue meanwhile: opening the store takes as long as all the rest.
+        parts = [loop.create_task(self._link.run()), loop.create_task(self._decider.open())]
+        for part in parts:
+            part.add_done_callback(lambda _: self._mailbox.wake())
         try:
             while self._refusal is None:
-                if link.done():
-                    link.result()  # raises what no part of the link expects
+                for part in parts:
+                    if part.done():
+                        part.result()  # raises what the part itself does not expect
                 mail = await self._mailbox.take(timeout_ms=self._wake_ms())
                 await self._cycle(mail)
             raise StaleProcessError(str(self._refusal))
         except StaleEpochError as error:
             raise StaleProcessError(str(error)) from error
         finally:
-            link.cancel()
+            for part in parts:
+                part.cancel()
             self._abandon()
 
     def _abandon(self) -> None:
