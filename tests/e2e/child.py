@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from multiprocessing.context import ForkServerProcess
+from pathlib import Path
 from typing import Any
 
 from tests.e2e.processes import ProcessSpec, main
@@ -66,6 +67,12 @@ class Child:
     def wake(self) -> None:
         """Let a paused process go on."""
         self._signal(signal.SIGCONT)
+
+    @property
+    def is_paused(self) -> bool:
+        """Tell whether the process is stopped where it is."""
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text("utf-8")
+        return stat.rpartition(")")[2].split()[0] == "T"
 
     def _signal(self, number: int) -> None:
         assert self.process.pid is not None

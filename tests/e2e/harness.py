@@ -9,11 +9,8 @@ such as an id accepted twice, fails at once.
 """
 
 import asyncio
-import shutil
-import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -23,18 +20,17 @@ import aiohttp
 
 from opensqt.core import codec
 from opensqt.core.facts import Directive, Fact, PriceTicked
-from opensqt.core.grid.config import GridConfig, IntervalUnit
-from opensqt.core.ids import AccountName, ClientOrderId, Symbol, UnitId, UnixMs
+from opensqt.core.ids import AccountName, ClientOrderId, UnitId, UnixMs
 from opensqt.core.orders import Side, TimeInForce
 from opensqt.core.registry import Desire, UnitRecord
 from opensqt.core.symbol import SymbolState, replay
 from opensqt.core.unit_config import UnitConfig
 from opensqt.market.instruments import INSTRUMENTS
-from opensqt.paper.config import Endpoint, PaperConfig
-from opensqt.paper.server import running
+from opensqt.paper.config import Endpoint
 from opensqt.ports.exchange import OutcomeClass, PlaceRequest
-from opensqt.storage.control import SqlControlStore, open_control
-from opensqt.storage.journal import SqlJournal, open_journal
+from opensqt.ports.journal import JournalError
+from opensqt.storage.control import SqlControlStore
+from opensqt.storage.journal import SqlJournal
 from opensqt.system import log
 from opensqt.system.clock import SystemClock
 from opensqt.venues.factory import build_venue
@@ -76,7 +72,9 @@ class Scenario:
     unit: UnitId
     config: UnitConfig
     row: UnitRecord
-    layout: tuple[tuple[str, ...], ...]
+    engine: str = "simple"
+    store: str = ""
+    """Address of the PostgreSQL server the processes use; empty = files."""
     patience_s: float = SETTLE_S
     """How long a step may take to come to rest."""
     kills_after_each_step: bool = False
@@ -136,8 +134,10 @@ class Scenario:
         await self._script({"price": price, "quantity": quantity, "aggressor": aggressor})
         await self._settled(settle)
 
-    async def fault(self, kind: str, route: str = "", *, count: int = 1, **values: object) -> None:
-        """Let something go wrong at the venue."""
+    async def fault(
+        self, kind: str, route: str = "", *, count: int | None = 1, **values: object
+    ) -> None:
+        """Let something go wrong at the venue; ``count`` None = until it is cleared."""
         body = {"kind": kind, "route": route, "count": count, **values}
         await self._post("faults", body)
 
@@ -212,7 +212,9 @@ class Scenario:
 
     # -- processes
 
-    async def start(self, *parts: str, crash: Crash | None = None) -> Child:
+    async def start(
+        self, *parts: str, crash: Crash | None = None, connector_address: str = ""
+    ) -> Child:
         """Start the process that holds these parts."""
         spec = ProcessSpec(
             parts=parts or ALL,
@@ -222,7 +224,10 @@ class Scenario:
             port=self.endpoint.port,
             ca_file=str(self.endpoint.ca_path),
             log_file=str(self.folder / f"{'-'.join(parts)}.log"),
+            engine=self.engine,
+            store=self.store,
             crash=crash,
+            connector_address=connector_address,
         )
         child = Child(spec)
         self._everyone.append(child)
@@ -311,7 +316,10 @@ class Scenario:
             await self._revive()
             return None, ["a process has died"]
         answer = {key: value for one in answers for key, value in one.items()}
-        await self._read_journal()
+        try:
+            await self._read_journal()
+        except JournalError as error:
+            return None, [f"the test cannot read the journal: {error}"]
         self._raise_crimes(ledger)
         if not answer.get("state"):
             return None, [f"not loaded: {answer.get('symbol')}"]
@@ -407,89 +415,3 @@ class Scenario:
             tail = file.read_text("utf-8").splitlines()[-60:]
             lines += [f"--- {file.name}", *tail]
         return "\n".join(lines)
-
-
-def grid(
-    *,
-    price_interval: str = "2",
-    price_interval_unit: IntervalUnit = IntervalUnit.QUOTE,
-    buy_window_size: int = 3,
-    sell_window_size: int = 3,
-) -> GridConfig:
-    """Return a worked example's grid: 30 quote units every 2, with small windows."""
-    return GridConfig(
-        price_interval=Decimal(price_interval),
-        price_interval_unit=price_interval_unit,
-        order_quantity=Decimal(30),
-        buy_window_size=buy_window_size,
-        sell_window_size=sell_window_size,
-        retry_backoff_ms=200,
-    )
-
-
-def unit_config(wanted: GridConfig) -> UnitConfig:
-    """Return a configuration whose proofs of absence take two seconds instead of thirty."""
-    return UnitConfig(
-        capital=BALANCE, grid=wanted, order_ttl_ms=600, horizon_ms=100, visibility_ms=200
-    )
-
-
-@asynccontextmanager
-async def scenario(
-    folder: Path,
-    *,
-    wanted: GridConfig | None = None,
-    symbol: str = "ETHUSDT",
-    price: str = "3000.00",
-    layout: Iterable[tuple[str, ...]] = (ALL,),
-    begin: bool = True,
-    crashes: Sequence[Crash] = (),
-    patience_s: float = SETTLE_S,
-) -> AsyncIterator[Scenario]:
-    """Start a venue and (``begin``) the trading side; yield once it is at rest."""
-    unit = UnitId(account=ACCOUNT, symbol=Symbol(f"{symbol}:perp"))
-    config = unit_config(wanted or grid())
-    async with AsyncExitStack() as stack:
-        venue = PaperConfig(data_dir=folder, is_scripted=True)
-        endpoint, _ = await stack.enter_async_context(running(venue))
-        control = await stack.enter_async_context(aiohttp.ClientSession())
-        # Paths of unix sockets are short; pytest's folders are not.
-        run_root = tempfile.mkdtemp(prefix="e2e", dir="/tmp")
-        stack.callback(shutil.rmtree, run_root, ignore_errors=True)
-        registry = open_control(folder, writer="test", random_bytes=b"e2e!", may_migrate=True)
-        stack.callback(registry.close)
-        journal = open_journal(folder, unit, may_migrate=True)
-        stack.callback(journal.close)
-        row = UnitRecord(
-            unit=unit,
-            desire=Desire.RUNNING,
-            directive=Directive.RUN,
-            config_text=codec.encode(config),
-            config_version=1,
-            revision=1,
-            updated_ms=UnixMs(0),
-        )
-        await registry.put_unit(row, expected_revision=0)
-        made = Scenario(
-            folder=folder,
-            run_root=run_root,
-            endpoint=endpoint,
-            control=control,
-            registry=registry,
-            journal=journal,
-            deployment=await registry.deployment(),
-            unit=unit,
-            config=config,
-            row=row,
-            layout=tuple(layout),
-            patience_s=patience_s,
-        )
-        stack.push_async_callback(made.close)
-        await made.jump(price)
-        if begin:
-            first, made.crashes = next(iter(crashes), None), [*crashes[1:]]
-            for parts in made.layout:
-                await made.start(*parts, crash=first)
-            await made.settle(within_s=max(patience_s, 2 * SETTLE_S))
-        yield made
-        await made.audit()

@@ -12,19 +12,20 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import opensqt.bootstrap.connector
+import opensqt.bootstrap.exchange
 import opensqt.bootstrap.symbol
 from opensqt.bootstrap.connector import Connector, ConnectorConfig
 from opensqt.bootstrap.exchange import ExchangeProcess
 from opensqt.bootstrap.runtime import Runtime
 from opensqt.bootstrap.symbol import SymbolProcess
 from opensqt.core import codec
-from opensqt.core.facts import Fact
+from opensqt.core.facts import Fact, OrderReported
 from opensqt.core.ids import UnitId
 from opensqt.core.symbol import SymbolState
-from opensqt.ports.exchange import CancelRequest, Outcome, PlaceRequest
+from opensqt.rpc.exchange_client import GrpcExchange
 from opensqt.storage.journal import SqlJournal, open_journal
 from opensqt.system import log
 from opensqt.venues.factory import VenueAdapter, build_venue
@@ -49,13 +50,13 @@ class Crash:
     moment: str
     """``before`` or ``after``."""
     what: str
-    """A fact's class name (its commit), or ``place`` and ``cancel`` (the call to the venue)."""
+    """A fact's class name (its commit), also with its evidence (``OrderReported.reply``);
+    ``place`` and ``cancel`` (the connector's call to the venue); ``forward`` (the exchange
+    process's order to the connector)."""
     count: int = 1
     """Dies at this occurrence."""
-
-    @property
-    def text(self) -> str:
-        return f"{self.moment} {self.what}" + (f" #{self.count}" if self.count > 1 else "")
+    stops: bool = False
+    """Whether the process is stopped there (SIGSTOP), to wake up later, instead of killed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,12 @@ class ProcessSpec:
     port: int
     ca_file: str
     log_file: str
+    engine: str = "simple"
+    store: str = ""
+    """Address of a PostgreSQL server; empty = files in the data folder."""
     crash: Crash | None = None
+    connector_address: str = ""
+    """Where the exchange process finds the connector; empty = in its own run directory."""
 
 
 def main(spec: ProcessSpec, channel: socket.socket) -> None:
@@ -83,7 +89,7 @@ def main(spec: ProcessSpec, channel: socket.socket) -> None:
 class _Host:
     def __init__(self, spec: ProcessSpec) -> None:
         self._spec = spec
-        self._crashes: dict[tuple[str, str], int] = {}
+        self._crashes: dict[tuple[str, str], Crash] = {}
         self._connector: Connector | None = None
         self._exchange: ExchangeProcess | None = None
         self._symbol: SymbolProcess | None = None
@@ -121,7 +127,13 @@ class _Host:
 
     async def _start(self) -> None:
         spec = self._spec
-        runtime = Runtime(data_dir=spec.data_dir, run_root=spec.run_root, log_level="debug")
+        runtime = Runtime(
+            data_dir=spec.data_dir,
+            run_root=spec.run_root,
+            store=spec.store,
+            log_level="debug",
+            engine=spec.engine,
+        )
         if CONNECTOR in spec.parts:
             self._connector = Connector(
                 ConnectorConfig(
@@ -134,7 +146,12 @@ class _Host:
             )
             await self._connector.start()
         if EXCHANGE in spec.parts:
-            self._exchange = ExchangeProcess(spec.unit.account, runtime, ended=_leave)
+            self._exchange = ExchangeProcess(
+                spec.unit.account,
+                runtime,
+                connector_address=spec.connector_address,
+                ended=_leave,
+            )
             await _repeated(self._exchange.start)
         if SYMBOL in spec.parts:
             self._symbol = SymbolProcess(spec.unit, runtime, ended=_leave)
@@ -161,36 +178,45 @@ class _Host:
     # -- crash points
 
     def _arm(self, crash: Crash) -> None:
-        self._crashes[crash.moment, crash.what] = crash.count
+        self._crashes[crash.moment, crash.what] = crash
 
     def _reached(self, moment: str, what: str) -> None:
-        left = self._crashes.get((moment, what))
-        if left is None:
+        crash = self._crashes.pop((moment, what), None)
+        if crash is None:
             return
-        self._crashes[moment, what] = left - 1
-        if left == 1:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if crash.count > 1:
+            self._arm(replace(crash, count=crash.count - 1))
+            return
+        os.kill(os.getpid(), signal.SIGSTOP if crash.stops else signal.SIGKILL)
 
     def _install_crash_points(self) -> None:
         def journal(*arguments: Any, **named: Any) -> SqlJournal:
             return _watched_journal(open_journal(*arguments, **named), self._reached)
 
         def venue(*arguments: Any, **named: Any) -> VenueAdapter:
-            return _watched_venue(build_venue(*arguments, **named), self._reached)
+            return _watched(
+                build_venue(*arguments, **named), self._reached, place="place", cancel="cancel"
+            )
+
+        def connector(*arguments: Any, **named: Any) -> GrpcExchange:
+            made = GrpcExchange(*arguments, **named)
+            return _watched(made, self._reached, place="forward")
 
         # The composition roots find these by name.
         vars(opensqt.bootstrap.symbol)["open_journal"] = journal
         vars(opensqt.bootstrap.connector)["build_venue"] = venue
+        vars(opensqt.bootstrap.exchange)["GrpcExchange"] = connector
 
 
-Reached = Callable[[str, str], None]
+Reached: TypeAlias = Callable[[str, str], None]
+PortT = TypeVar("PortT")
 
 
 def _watched_journal(journal: SqlJournal, reached: Reached) -> SqlJournal:
     commit = journal.commit
 
     async def watched(facts: Sequence[Fact], **named: Any) -> int:
-        names = [type(fact).__name__ for fact in facts]
+        names = [name for fact in facts for name in _names(fact)]
         for name in names:
             reached("before", name)
         sequence = await commit(facts, **named)
@@ -202,24 +228,26 @@ def _watched_journal(journal: SqlJournal, reached: Reached) -> SqlJournal:
     return journal
 
 
-def _watched_venue(venue: VenueAdapter, reached: Reached) -> VenueAdapter:
-    place, cancel = venue.place, venue.cancel
+def _names(fact: Fact) -> tuple[str, ...]:
+    name = type(fact).__name__
+    return (name, f"{name}.{fact.evidence}") if isinstance(fact, OrderReported) else (name,)
 
-    async def watched_place(request: PlaceRequest) -> Outcome:
-        reached("before", "place")
-        outcome = await place(request)
-        reached("after", "place")
-        return outcome
 
-    async def watched_cancel(request: CancelRequest) -> Outcome:
-        reached("before", "cancel")
-        outcome = await cancel(request)
-        reached("after", "cancel")
-        return outcome
+def _watched(port: PortT, reached: Reached, **methods: str) -> PortT:
+    """Put crash points, by these names, around methods of a port."""
+    for method, name in methods.items():
+        setattr(port, method, _around(getattr(port, method), reached, name))
+    return port
 
-    venue.place = watched_place  # type: ignore[method-assign]  # the crash points of tests
-    venue.cancel = watched_cancel  # type: ignore[method-assign]  # the crash points of tests
-    return venue
+
+def _around(call: Callable[..., Awaitable[Any]], reached: Reached, name: str) -> Any:
+    async def watched(*arguments: Any, **named: Any) -> Any:
+        reached("before", name)
+        answer = await call(*arguments, **named)
+        reached("after", name)
+        return answer
+
+    return watched
 
 
 async def _repeated(start: Callable[[], Awaitable[None]]) -> None:

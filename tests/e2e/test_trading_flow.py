@@ -14,7 +14,7 @@ from opensqt.core.facts import CancelIntended, Directive, OrderReported
 from opensqt.core.grid.config import IntervalUnit
 from opensqt.core.orders import OrderStatus
 from tests.e2e.child import SETTLE_S
-from tests.e2e.harness import grid, scenario
+from tests.e2e.setting import grid, scenario
 
 pytestmark = pytest.mark.e2e
 

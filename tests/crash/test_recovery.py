@@ -14,8 +14,9 @@ from opensqt.core.orders import OrderStatus
 from opensqt.storage.location import journal_paths
 from tests.e2e.child import SETTLE_S
 from tests.e2e.expectation import View
-from tests.e2e.harness import Scenario, grid, scenario
+from tests.e2e.harness import Scenario
 from tests.e2e.processes import ALL, CONNECTOR, ENDED, EXCHANGE, SYMBOL, Crash
+from tests.e2e.setting import grid, scenario
 
 pytestmark = [pytest.mark.e2e, pytest.mark.crash]
 
