@@ -5,15 +5,25 @@ level that is about to be. Merging moves inventory inside the book only; it happ
 commit as the order that offers it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 
 from opensqt.core.grid.desk import Desk
 from opensqt.core.intents import Intent, MoveInventory
 from opensqt.core.money import ONE, ZERO, ceil_to, floor_to
 from opensqt.core.orders import Purpose, Side
 from opensqt.core.symbol import Slot
+
+
+class Unoffered(StrEnum):
+    """Why inventory is not offered."""
+
+    TOO_SMALL = "too_small"
+    """No order of this size or value is taken by the venue; it waits to be merged."""
+    OUT_OF_WINDOW = "out_of_window"
+    BACKING_OFF = "backing_off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +64,7 @@ def closing_intents(desk: Desk) -> tuple[Intent, ...]:
     """Return what offers the inventory of a long grid one level above where it was bought."""
     offer = _Offer(desk=desk, purpose=Purpose.CLOSE, side=Side.SELL)
     reach = desk.config.sell_window_size
-    near = sorted(
-        (slot for slot in desk.state.slots.values() if slot.index <= desk.top + 1 + reach),
-        key=lambda slot: (abs(slot.index - desk.top), -slot.index),
-    )
-    shown = [slot for slot in near if _is_shown(offer, slot)][:reach]
+    shown = _shown(offer)
     ready = [slot for slot in shown if slot.index not in desk.busy and not desk.is_resting(slot)]
     strays = [
         slot
@@ -69,6 +75,21 @@ def closing_intents(desk: Desk) -> tuple[Intent, ...]:
         candidates = [slot for slot in strays if slot.index <= desk.top + 1 + reach]
         ready = _pooled(offer, candidates, key=lambda slot: slot.index, reach=reach)
     return _offered(offer, ready, strays, reach=reach)
+
+
+def unoffered(desk: Desk) -> Mapping[int, Unoffered]:
+    """Return why levels with inventory and without an order are not offered while a grid closes."""
+    offer = _Offer(desk=desk, purpose=Purpose.CLOSE, side=Side.SELL)
+    shown = {slot.index for slot in _shown(offer)}
+    reasons = {}
+    for slot in desk.free_slots():
+        if not offer.quantity(slot.index, slot.quantity):
+            reasons[slot.index] = Unoffered.TOO_SMALL
+        elif slot.index not in shown:
+            reasons[slot.index] = Unoffered.OUT_OF_WINDOW
+        elif desk.is_resting(slot):
+            reasons[slot.index] = Unoffered.BACKING_OFF
+    return reasons
 
 
 def flattening_intents(desk: Desk) -> tuple[Intent, ...]:
@@ -88,6 +109,17 @@ def has_offerable(desk: Desk) -> bool:
     """Tell whether any level holds inventory that one closing order could sell, now or later."""
     offer = _Offer(desk=desk, purpose=Purpose.CLOSE, side=Side.SELL)
     return any(offer.quantity(slot.index, slot.quantity) for slot in desk.free_slots())
+
+
+def _shown(offer: _Offer) -> list[Slot]:
+    """Return the levels within the closing window, nearest first."""
+    desk = offer.desk
+    reach = desk.config.sell_window_size
+    near = sorted(
+        (slot for slot in desk.state.slots.values() if slot.index <= desk.top + 1 + reach),
+        key=lambda slot: (abs(slot.index - desk.top), -slot.index),
+    )
+    return [slot for slot in near if _is_shown(offer, slot)][:reach]
 
 
 def _is_shown(offer: _Offer, slot: Slot) -> bool:

@@ -90,7 +90,7 @@ def plan(state: SymbolState, config: GridConfig, *, now_ms: int) -> Plan:
         return _plan(stop_cancels(state, now_ms), halt)
     desk = desk_of(state, config, now_ms=now_ms)
     if desk is None:
-        return _plan(stop_cancels(state, now_ms), _missing(state))
+        return _plan(stop_cancels(state, now_ms), missing(state))
     match state.directive:
         case Directive.FLATTEN:
             intents = (*stop_cancels(state, now_ms), *flattening_intents(desk))
@@ -147,7 +147,8 @@ def halt_of(state: SymbolState) -> Idle | None:
             return None
 
 
-def _missing(state: SymbolState) -> Idle:
+def missing(state: SymbolState) -> Idle:
+    """Return what there is to be planned from and is not there yet."""
     if state.instrument is None:
         return Idle.NO_INSTRUMENT
     return Idle.NOT_ANCHORED if state.anchor is None else Idle.NO_PRICE
