@@ -24,6 +24,8 @@ _MARKET_URL: Final = "wss://fstream.binance.com/market/stream"
 _PRIVATE_URL: Final = "wss://fstream.binance.com/private/ws"
 _PUBLIC_SILENCE_MS: Final = 5_000
 _PRIVATE_SILENCE_MS: Final = 12_000
+# Frame ages are told once a second and the gate shuts at 3 s: a quiet market must not look dead.
+_PUBLIC_PING_MS: Final = 750
 _AGE_MS: Final = 1_000
 _CONFLATE_MS: Final = 2
 
@@ -61,9 +63,13 @@ class BinanceFeed:
 
     def start(self) -> None:
         """Open the private stream now, the public ones when a symbol is watched; once."""
-        public = SocketConfig(name="public", silence_ms=_PUBLIC_SILENCE_MS, pings=False)
-        market = SocketConfig(name="market", silence_ms=_PUBLIC_SILENCE_MS, pings=False)
-        private = SocketConfig(name="private", silence_ms=_PRIVATE_SILENCE_MS, pings=True)
+        public, market = (
+            SocketConfig(
+                name=name, silence_ms=_PUBLIC_SILENCE_MS, expects_data=True, ping_ms=_PUBLIC_PING_MS
+            )
+            for name in ("public", "market")
+        )
+        private = SocketConfig(name="private", silence_ms=_PRIVATE_SILENCE_MS, expects_data=False)
         keeper = self._keeper(private, self._user)
         self._user.on_expiry(keeper.restart)
         self.run("private", keeper.run())

@@ -92,7 +92,10 @@ class PriceBoard:
         self._books: dict[Symbol, _Book] = {}
         self._dirty: list[_Slot] = []
         self.newest_read_ms = 0
-        """When the newest frame was read; 0 before the first."""
+        """When the socket of the quotes was last known to be alive; 0 before the first frame.
+
+        Mark prices come over another socket and say nothing about it.
+        """
         self.frames = 0
         """Frames read, wanted or not."""
 
@@ -120,18 +123,24 @@ class PriceBoard:
         if book is not None and book.last is None:
             book.last = price
 
+    def heard(self) -> None:
+        """Note that the socket of the quotes answered: what it had to say before was read."""
+        self.newest_read_ms = self._now()
+
     def read(self, frame: bytes) -> bool:
         """Keep a frame as the newest of its stream; return whether it belongs to one."""
         self.frames += 1
         slot = self._slots.get(frame[_NAME_AT : frame.find(b'"', _NAME_AT)])
         if slot is None:
             return False
-        self.newest_read_ms = self._now()
+        now_ms = self._now()
+        if slot.feed is not Feed.MARK:
+            self.newest_read_ms = now_ms
         # Settlements of the insurance fund and the like come as trades without a market price.
         if slot.feed is Feed.TRADE and _ORDER_BOOK_TRADE not in frame and _TRADE_KIND in frame:
             return True
         slot.frame = frame
-        slot.read_ms = self.newest_read_ms
+        slot.read_ms = now_ms
         if not slot.is_dirty:
             slot.is_dirty = True
             self._dirty.append(slot)
@@ -168,7 +177,8 @@ class PriceBoard:
             self._log.error("stream.frame_not_understood", error=str(error), frame=slot.frame[:200])
             return False
         book.venue_ms = max(book.venue_ms, venue_ms)
-        book.read_ms = max(book.read_ms, slot.read_ms)
+        if slot.feed is not Feed.MARK:
+            book.read_ms = max(book.read_ms, slot.read_ms)
         return True
 
 
@@ -192,6 +202,7 @@ class PublicReader(SocketReader):
     ) -> None:
         self._url = url
         self._feeds = tuple(feeds)
+        self._brings_quotes = Feed.QUOTE in self._feeds
         self._board = board
         self._events = events
         self._clock = clock
@@ -227,6 +238,10 @@ class PublicReader(SocketReader):
         if not self._board.read(frame):
             self._answered(frame)
 
+    def answered(self) -> None:
+        if self._brings_quotes:
+            self._board.heard()
+
     def closed(self, reason: str) -> None:
         if self._socket is not None:
             self._socket = None
@@ -257,6 +272,8 @@ class PublicReader(SocketReader):
             self._log.warning("stream.unexpected_frame", frame=frame[:200])
 
     def _tell(self, phase: StreamPhase, reason: str) -> None:
+        if not self._brings_quotes:
+            return  # The public stream is as good as its quotes, whatever the others do.
         self._events.put(
             StreamState(
                 kind=StreamKind.PUBLIC, phase=phase, reason=reason, at_ms=self._clock.now_ms()

@@ -14,7 +14,7 @@ from opensqt.ports.clock import ClockPort
 from opensqt.ports.exchange import VenueUnavailableError
 from opensqt.ports.telemetry import LogPort
 
-_TICK_MS: Final = 500
+_TICK_MS: Final = 250
 _DIAL_S: Final = 10.0
 _CLOSE_S: Final = 1.0
 _FRAME_BYTES_MAX: Final = 16 * 1024 * 1024
@@ -32,6 +32,12 @@ class SocketReader(Protocol):
 
     def read(self, frame: bytes) -> None:
         """Take one frame. Never waits."""
+
+    def answered(self) -> None:
+        """Note that the peer has answered a ping: it is alive, and nothing sent before is missing.
+
+        Never waits.
+        """
 
     def closed(self, reason: str) -> None:
         """End: the connection, or the attempt to make one, is over."""
@@ -56,8 +62,8 @@ class SocketConfig:
     """For the log."""
     silence_ms: int
     """Longest time without a sign of life."""
-    pings: bool
-    """Whether we ping, and whether an answered ping is a sign of life; else only data is."""
+    expects_data: bool
+    """Whether an answered ping is no sufficient sign of life: a stalled stream answers too."""
     ping_ms: int = 5_000
 
 
@@ -81,7 +87,7 @@ class SocketKeeper:
         self._socket: aiohttp.ClientWebSocketResponse[bool] | None = None
         self._close_reason = ""
         self._closing: asyncio.Task[None] | None = None
-        self._alive_ms = 0
+        self._alive_ms = self._answered_ms = 0
         self._opened_ms = 0
         self._frames = 0
 
@@ -129,7 +135,7 @@ class SocketKeeper:
 
     async def _serve(self, socket: "aiohttp.ClientWebSocketResponse[bool]") -> str:
         self._socket, self._close_reason = socket, ""
-        self._opened_ms = self._alive_ms = self._clock.monotonic_ms()
+        self._opened_ms = self._alive_ms = self._answered_ms = self._clock.monotonic_ms()
         watchdog = asyncio.create_task(self._watch(socket))
         try:
             await self._reader.opened(self)
@@ -152,7 +158,8 @@ class SocketKeeper:
             elif kind is aiohttp.WSMsgType.PING:
                 await socket.pong(message.data)
             elif kind is aiohttp.WSMsgType.PONG:
-                self._alive_ms = self._clock.monotonic_ms()
+                self._answered_ms = self._clock.monotonic_ms()
+                self._reader.answered()
             else:
                 return self._close_reason or f"closed by the venue: {socket.close_code}"
 
@@ -161,11 +168,15 @@ class SocketKeeper:
         while not self._close_reason:
             await self._clock.sleep_ms(_TICK_MS)
             now = self._clock.monotonic_ms()
-            if self._frames != seen or not self._reader.expects_frames:
-                seen, self._alive_ms = self._frames, now
+            if self._frames != seen:
+                seen, self._alive_ms, self._answered_ms = self._frames, now, now
+            if not self._config.expects_data or not self._reader.expects_frames:
+                self._alive_ms = self._answered_ms
             if now - self._alive_ms > self._silence_ms(now):
                 self.restart(f"silent for {now - self._alive_ms} ms")
-            elif self._config.pings and now - pinged_ms >= self._config.ping_ms:
+            elif now - self._answered_ms > self._config.silence_ms:
+                self.restart(f"dead for {now - self._answered_ms} ms")
+            elif now - pinged_ms >= self._config.ping_ms:
                 pinged_ms = now
                 try:
                     await socket.ping()
@@ -174,7 +185,7 @@ class SocketKeeper:
 
     def _silence_ms(self, now: int) -> int:
         # A symbol nobody trades is not a stalled stream: leave it twenty times its usual gap.
-        if self._config.pings or not self._frames:
+        if not self._config.expects_data or not self._frames:
             return self._config.silence_ms
         usual = 20 * (now - self._opened_ms) // self._frames
         return min(max(self._config.silence_ms, usual), 12 * self._config.silence_ms)

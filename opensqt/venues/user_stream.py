@@ -63,7 +63,7 @@ class UserReader(SocketReader):
         self._restart: Callable[[str], None] | None = None
         self._is_open = False
         self.newest_read_ms = UnixMs(0)
-        """When the newest frame was read, or the connection made; 0 before the first."""
+        """When the connection was last known to be alive; 0 before the first."""
 
     @property
     def expects_frames(self) -> bool:
@@ -81,6 +81,9 @@ class UserReader(SocketReader):
         self.newest_read_ms = self._clock.now_ms()
         self._tell(StreamPhase.GAP, "connected")
         self._tell(StreamPhase.LIVE, "connected")
+
+    def answered(self) -> None:
+        self.newest_read_ms = self._clock.now_ms()
 
     def closed(self, reason: str) -> None:
         if self._is_open:

@@ -87,7 +87,7 @@ async def receive(port: int) -> Measured:
     )
     async with aiohttp.ClientSession() as session:
         keeper = SocketKeeper(
-            SocketConfig(name="bench", silence_ms=5_000, pings=False),
+            SocketConfig(name="bench", silence_ms=5_000, expects_data=True),
             reader,
             session=session,
             clock=clock,

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -249,7 +250,12 @@ class World:
 
 
 @asynccontextmanager
-async def connected(*symbols: Symbol) -> AsyncIterator[World]:
+async def connected(
+    *symbols: Symbol,
+    feeds: tuple[Feed, ...] = (Feed.QUOTE, Feed.TRADE),
+    ping_ms: int = 1_000,
+    is_told: bool = True,
+) -> AsyncIterator[World]:
     clock, log, queue = FastClock(), RecordingLog(), EventQueue(conflate_ms=2)
     board = PriceBoard(clock=clock, log=log, changed=queue.prices_changed)
     queue.add_source(board.take)
@@ -257,15 +263,16 @@ async def connected(*symbols: Symbol) -> AsyncIterator[World]:
     async with socket_server() as server:
         reader = PublicReader(
             f"{server.address}/public/stream",
-            (Feed.QUOTE, Feed.TRADE),
+            feeds,
             board=board,
             events=queue,
             clock=clock,
             log=log,
         )
-        config = SocketConfig(name="test", silence_ms=5_000, pings=False)
+        config = SocketConfig(name="test", silence_ms=5_000, expects_data=True, ping_ms=ping_ms)
         async with reading(reader, queue, clock=clock, log=log, config=config) as stream:
-            await stream.live()
+            if is_told:
+                await stream.live()
             yield World(server=server, reader=reader, board=board, log=log, stream=stream)
 
 
@@ -340,6 +347,55 @@ async def test_a_silent_socket_is_left_for_a_new_one() -> None:
 
     reasons = [fields["reason"] for _, event, fields in world.log.lines if event == "socket.closed"]
     assert str(reasons[0]).startswith("silent for")
+
+
+async def test_a_socket_that_answers_no_ping_is_left_long_before_its_usual_gap_is_over() -> None:
+    async with connected() as world:
+        world.server.answers_pings = False
+        world.server.peers[0].abort()
+        await world.stream.live(2)
+        await world.server.peers[1].send(quote("10", "11"))
+        await world.stream.live(3)
+
+    reasons = [fields["reason"] for _, event, fields in world.log.lines if event == "socket.closed"]
+    assert any(str(reason).startswith("dead for") for reason in reasons)
+
+
+async def test_a_quiet_market_stays_fresh_while_its_socket_answers() -> None:
+    async with connected(ping_ms=750) as world:
+        await world.server.peers[0].send(quote("10", "11"))
+        await until(lambda: world.board.newest_read_ms)
+        first = world.board.newest_read_ms
+        await until(lambda: world.board.newest_read_ms >= first + 2_000)
+
+    assert len(world.server.peers) == 1
+
+
+def test_mark_prices_do_not_make_old_quotes_fresh() -> None:
+    clock = FastClock()
+    board = PriceBoard(clock=clock, log=RecordingLog(), changed=lambda: None)
+    board.watch(frozenset({BTC}))
+    board.read(quote("10", "11").encode())
+    board.read(trade("10").encode())
+    read_ms = board.newest_read_ms
+    (before,) = board.take()
+    time.sleep(0.01)
+
+    board.read(mark("10.5").encode())
+
+    (update,) = board.take()
+    assert update.mark == Decimal("10.5")
+    assert board.newest_read_ms == read_ms
+    assert update.read_ms == before.read_ms
+
+
+async def test_a_socket_of_mark_prices_says_nothing_about_the_stream() -> None:
+    async with connected(feeds=(Feed.MARK,), is_told=False) as world:
+        await until(lambda: world.server.peers and world.server.peers[0].texts)
+        world.server.peers[0].abort()
+        await until(lambda: len(world.server.peers) == 2)
+
+    assert world.stream.phases() == []
 
 
 async def test_a_socket_with_frames_is_not_silent() -> None:

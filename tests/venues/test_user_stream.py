@@ -83,7 +83,7 @@ async def connected(*, silence_ms: int = 60_000) -> AsyncIterator[World]:
             clock=clock,
             log=log,
         )
-        config = SocketConfig(name="test", silence_ms=silence_ms, pings=True, ping_ms=2_000)
+        config = SocketConfig(name="test", silence_ms=silence_ms, expects_data=False, ping_ms=2_000)
         async with reading(reader, queue, clock=clock, log=log, config=config) as stream:
             reader.on_expiry(stream.keeper.restart)
             await stream.live()
@@ -297,7 +297,7 @@ async def test_a_connection_that_worked_is_dialed_again_at_once() -> None:
 
 
 def back_offs(clock: FastClock) -> list[int]:
-    watchdog_ms = 500
+    watchdog_ms = 250
     return [slept for slept in clock.slept if slept != watchdog_ms]
 
 
