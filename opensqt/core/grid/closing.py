@@ -192,10 +192,17 @@ def _reaches(stray: Slot, target: Slot, reach: int | None) -> bool:
 
 
 def _through_the_touch(desk: Desk, side: Side) -> Decimal:
-    """Return the worst price at which a flattening order may trade, rounded towards the touch."""
+    """Return the worst price at which a flattening order may trade, rounded towards the touch.
+
+    It never reaches orders of ours on the other side that are still being taken back: both halves
+    of a trade with ourselves carry one trade id, of which a book keeps one.
+    """
     slippage, tick_size = desk.config.flatten_slippage, desk.instrument.tick_size
+    others = [order.price for order in desk.busy.values() if order.side is not side]
     match side:
         case Side.SELL:
-            return ceil_to(desk.price.bid * (ONE - slippage), tick_size)
+            worst = ceil_to(desk.price.bid * (ONE - slippage), tick_size)
+            return max(worst, max(others) + tick_size) if others else worst
         case Side.BUY:
-            return floor_to(desk.price.ask * (ONE + slippage), tick_size)
+            worst = floor_to(desk.price.ask * (ONE + slippage), tick_size)
+            return min(worst, min(others) - tick_size) if others else worst

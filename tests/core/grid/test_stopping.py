@@ -68,8 +68,14 @@ def test_flatten_cancels_first_and_sells_settled_levels_at_once_with_a_cap() -> 
     assert {state.orders[one.client_order_id].slot for one in cancels(found)} == {-2, 1}
     [sale] = places(found)
     assert (sale.slot, sale.purpose, sale.time_in_force) == (-1, Purpose.FLATTEN, TimeInForce.IOC)
-    assert sale.price == D("2985.00")  # 2999.99 less half a percent, rounded towards the touch
     assert sale.reduce_only
+    rest = order_at(state, -2)
+    assert rest.side is Side.BUY
+    assert sale.price == rest.price + D("0.01")  # never a trade with ourselves
+
+    settled = replay(state, [reported(rest.client_order_id, S.CANCELED)])
+    [sale] = [one for one in places(plan(settled, SMALL, now_ms=0)) if one.slot == -1]
+    assert sale.price == D("2985.00")  # 2999.99 less half a percent, rounded towards the touch
 
 
 def test_flatten_buys_an_oversold_position_back() -> None:
