@@ -40,6 +40,10 @@ def main(arguments: Sequence[str]) -> int:
     except LaunchError as error:
         _say(str(error))
         return NOT_READY
+    except BrokenPipeError:
+        # Whoever read us has gone, such as head(1); the interpreter must not try to flush again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
 
 
 def _launch(options: argparse.Namespace) -> int:
@@ -70,8 +74,7 @@ def _control(options: argparse.Namespace) -> int:
 def _request(options: argparse.Namespace) -> tuple[Any, ...]:
     match options.action:
         case "add":
-            config = json.loads(options.settings) if options.settings else None
-            return (options.symbol, config)
+            return (options.symbol, options.settings)
         case "remove" | "pause":
             return (options.symbol, options.mode)
         case "resume":
@@ -94,7 +97,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = actions.add_parser("add", help="register a symbol and start it")
     add.add_argument("symbol")
-    add.add_argument("--settings", metavar="JSON", help="settings on top of the file's")
+    add.add_argument(
+        "--settings", type=_settings, metavar="JSON", help="settings on top of the file's"
+    )
     remove = actions.add_parser("remove", help="stop a symbol and forget it")
     remove.add_argument("symbol")
     remove.add_argument("--mode", default="drain", choices=("drain", "cancel", "flatten"))
@@ -107,6 +112,18 @@ def _parser() -> argparse.ArgumentParser:
     down = actions.add_parser("shutdown", help="stop all trading, keep what is desired")
     down.add_argument("--orders", default="cancel", choices=("cancel", "keep"))
     return parser
+
+
+def _settings(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        message = f"expected a JSON object, got {text!r}: {error}"
+        raise argparse.ArgumentTypeError(message) from error
+    if not isinstance(found, dict):
+        message = f"expected a JSON object, got {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return found
 
 
 def _say(text: str) -> None:

@@ -109,7 +109,8 @@ def pause(
     async def ask(control: ControlPort, target: str) -> Answer:
         return await control.pause(target, mode)
 
-    _each(targets, ask, _state_line, run=_run(config, data_dir), as_json=as_json)
+    told = _told("pausing", settled=("paused", "stopped"))
+    _each(targets, ask, told, run=_run(config, data_dir), as_json=as_json)
 
 
 def resume(
@@ -124,7 +125,18 @@ def resume(
     async def ask(control: ControlPort, target: str) -> Answer:
         return await control.resume(target)
 
-    _each(targets, ask, _state_line, run=_run(config, data_dir), as_json=as_json)
+    told = _told("resuming", settled=("quoting",))
+    _each(targets, ask, told, run=_run(config, data_dir), as_json=as_json)
+
+
+def _told(doing: str, *, settled: tuple[str, ...]) -> Callable[[Answer], str]:
+    """Say that a request was taken: its unit may show the state from before for a moment."""
+
+    def told(answer: Answer) -> str:
+        line = _state_line(answer)
+        return line if answer.get("state") in settled else f"{line}, {doing}"
+
+    return told
 
 
 def _each(
