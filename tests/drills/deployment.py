@@ -39,7 +39,7 @@ accounts:
 paper: {{maker_fee: "0", taker_fee: "0.0005", balance: "{balance}"}}
 trading:
   grid_mode: long
-  price_interval: "0.02"
+  price_interval: "{interval}"
   price_interval_unit: percent
   order_quantity: "100"
   order_quantity_unit: quote
@@ -71,11 +71,14 @@ class Deployment:
         self._known: set[ProcessName] = set()
         self._control = ""
 
-    def start(self, symbols: Sequence[str], playing: Playing) -> float:
-        """Start trading and return after how many seconds everything quoted."""
+    def start(self, symbols: Sequence[str], playing: Playing, *, interval: str = "0.02") -> float:
+        """Start trading and return after how many seconds everything quoted.
+
+        ``interval`` is the distance of two levels in percent.
+        """
         config = self.folder / "drill.yaml"
         rows = "\n".join(f"  - target: {symbol}:perp" for symbol in symbols)
-        text = CONFIG.format(data=self.data, balance=BALANCE, symbols=rows)
+        text = CONFIG.format(data=self.data, balance=BALANCE, symbols=rows, interval=interval)
         config.write_text(text, "utf-8")
         begun = time.monotonic()
         recordings = [str(file) for file in playing.files]
