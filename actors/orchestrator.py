@@ -88,6 +88,10 @@ class Orchestrator:
         """Return all registered symbols."""
         return await self._ask(lambda control: control.list_symbols(), plain=True)
 
+    async def explain(self, symbol: str) -> dict[str, Any]:
+        """Return why each level of a symbol has no order."""
+        return await self._ask(lambda control: control.explain(symbol), plain=True)
+
     async def shutdown(
         self, orders: str = "cancel", wait_ms: int = SHUTDOWN_WAIT_MS
     ) -> dict[str, Any]:

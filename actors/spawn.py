@@ -59,6 +59,12 @@ class RaySpawn:
         """Return the actor's answer, or None."""
         return await self._snapshot(exchange_name(account))
 
+    async def unit_explanation(self, unit: UnitId) -> Mapping[str, object] | None:
+        """Return the actor's answer, or None."""
+        answer = await _answer((await self._actor(unit.path)).explanation.remote(), ANSWER_S)
+        assert answer is None or isinstance(answer, dict)
+        return answer
+
     async def tell_unit(self, unit: UnitId, revision: int) -> None:
         """Have the actor read its row again."""
         await _answer((await self._actor(unit.path)).tell.remote(revision), ANSWER_S)

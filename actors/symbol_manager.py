@@ -30,6 +30,11 @@ class SymbolManager:
         return f"SymbolManager({self._path} {state})"
 
     @ray.method(concurrency_group=WATCH)
+    async def explanation(self) -> dict[str, Any] | None:
+        """Return why each level of the unit has no order; never waits."""
+        return None if self._process is None else self._process.explanation()
+
+    @ray.method(concurrency_group=WATCH)
     async def snapshot(self) -> dict[str, Any]:
         """Return the frozen state in plain words; never waits."""
         if self._process is None:

@@ -19,6 +19,7 @@ from opensqt.core.ids import UnitId
 from opensqt.core.unit_config import UnitConfig
 from opensqt.engine.decider import Identity
 from opensqt.engine.symbol_engine import StaleProcessError, SymbolEngine
+from opensqt.engine.unit_explanation import explained_unit
 from opensqt.engine.unit_follower import UnitFollower
 from opensqt.engine.unit_status import UnitStatus, unit_status
 from opensqt.engine.workflow import DirectWorkflows
@@ -130,6 +131,11 @@ class SymbolProcess:
         )
         engine = None if incarnation is None else incarnation.engine
         return unit_status(status, engine, now_ms=self._clock.now_ms())
+
+    def explanation(self) -> dict[str, object]:
+        """Return why each level has no order as ``SpawnPort.unit_explanation`` describes it."""
+        engine = None if self._incarnation is None else self._incarnation.engine
+        return explained_unit(engine, problem=self._problem, now_ms=self._clock.now_ms())
 
     # -- inside
 

@@ -74,8 +74,8 @@ def plain_story(story: OrderStory) -> dict[str, object]:
     }
 
 
-def order_lines(story: OrderStory, *, is_wide: bool = True) -> list[str]:
-    """Return the story for people; narrow: one line per change without its detail."""
+def order_lines(story: OrderStory) -> list[str]:
+    """Return the story for people."""
     order = story.order
     version = "unknown" if story.config_version is None else str(story.config_version)
     generation = f"generation {order.generation}, attempt {order.attempt}"
@@ -106,8 +106,7 @@ def order_lines(story: OrderStory, *, is_wide: bool = True) -> list[str]:
         for change in story.changes
     ]
     head = ["fact", "time", "what", "evidence", "state", "detail"]
-    kept = len(head) if is_wide else len(head) - 1
-    lines += ["", *table([row[:kept] for row in [head, *rows]]), ""]
+    lines += ["", *table([head, *rows]), ""]
     end = f"settled with fact {story.settled_at}" if order.is_settled else "not settled yet"
     filled = f"filled {to_text(order.cumulative_quantity)} of {to_text(order.quantity)}"
     return [*lines, f"now: {order.status}, {filled}, {end}"]

@@ -34,6 +34,7 @@ from opensqt.engine.status_report import (
     observed_phase,
     status_report,
 )
+from opensqt.engine.unit_questions import UnitQuestions
 from opensqt.engine.unit_tender import (
     Census,
     Snapshot,
@@ -95,7 +96,7 @@ class OrchestratorSettings:
     tender: TenderSettings = field(default_factory=TenderSettings)
 
 
-class Orchestrator:
+class Orchestrator(UnitQuestions):
     """Implements ``ControlPort``."""
 
     def __init__(

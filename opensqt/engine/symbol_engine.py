@@ -22,13 +22,13 @@ from opensqt.core.facts import (
 )
 from opensqt.core.grid.config import StartingPosition
 from opensqt.core.grid.starting import starting_position
-from opensqt.core.ids import ClientOrderId
 from opensqt.core.money import ZERO
 from opensqt.core.orders import OrderStatus
 from opensqt.core.reconcile import PositionVerdict, compare_position
 from opensqt.core.symbol import SymbolState
 from opensqt.core.unit_config import UnitConfig
 from opensqt.engine.decider import Decider, Identity
+from opensqt.engine.declaring import declared, is_unheard, reserved_by
 from opensqt.engine.executor import Executor
 from opensqt.engine.incoming import Batch, Control, Incoming, Intake, Reconciled, Venued
 from opensqt.engine.mailbox import FACTS_MAX, Mail, Mailbox
@@ -47,7 +47,7 @@ from opensqt.ports.journal import (
     SequenceConflictError,
     StaleEpochError,
 )
-from opensqt.ports.link import Declare, Heartbeat, Hello, LinkPort, LinkRefusedError, Reserved
+from opensqt.ports.link import Heartbeat, Hello, LinkPort, LinkRefusedError
 from opensqt.ports.telemetry import LogPort
 from opensqt.ports.workflow import WorkflowPort
 
@@ -203,9 +203,16 @@ class SymbolEngine:
             if self._reconciling.is_done:
                 return f"workflows: {self._decider.problem}"
             return self._reconciling.problem or "reconciling"
-        if self._heartbeat is not None and not self._heartbeat.gate_open:
-            return f"gate: {self._heartbeat.gate_reason}"
+        if self.gate_problem:
+            return f"gate: {self.gate_problem}"
         return self._decider.idle_reason
+
+    @property
+    def gate_problem(self) -> str:
+        """Return why the gate lets no opening order pass; empty when it does or is not heard."""
+        if self._heartbeat is None or self._heartbeat.gate_open:
+            return ""
+        return self._heartbeat.gate_reason or "shut"
 
     def tell(self, control: Control) -> None:
         """Hand in a directive, a configuration or a human's decision; never waits."""
@@ -226,7 +233,7 @@ class SymbolEngine:
             acked_seq=acked_seq,
             now_ms=self._clock.now_ms(),
             position=state.position.quantity,
-            reserved=_reserved(state),
+            reserved=reserved_by(state),
             capital=self._config.capital,
         )
 
@@ -418,12 +425,11 @@ class SymbolEngine:
                 self._resolver.doubt(missing)
             await self._compare(reconciled)
         # A trade that was looked up, or came after the end of its order, is news to the gate.
-        if batch.has_trades or batch.reconciled or any(map(_is_unheard, batch.facts)):
+        if batch.has_trades or batch.reconciled or any(map(is_unheard, batch.facts)):
             self._declare()
 
     def _declare(self) -> None:
-        state = self._recorder.state
-        self._link.declare(Declare(position=state.position.quantity, reserved=_reserved(state)))
+        self._link.declare(declared(self._recorder.state))
 
     async def _compare(self, reconciled: Reconciled) -> None:
         """Decide whether a complete pass allows quoting; its facts are committed."""
@@ -481,19 +487,3 @@ class SymbolEngine:
 
     def _fetch_trades(self) -> None:
         self._reconciling.fetch_trades()
-
-
-def _is_unheard(fact: Fact) -> bool:
-    """Tell whether the exchange side may not know what a fact says."""
-    return isinstance(fact, OrderReported) and fact.evidence is not Evidence.STREAM
-
-
-def _reserved(state: SymbolState) -> tuple[Reserved, ...]:
-    return tuple(
-        Reserved(
-            client_order_id=ClientOrderId(order.client_order_id),
-            signed_quantity=order.reserved_quantity * order.side.sign,
-            price=order.price,
-        )
-        for order in state.unsettled_orders
-    )

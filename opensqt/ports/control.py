@@ -73,6 +73,14 @@ class ControlPort(Protocol):
         ``config`` is canonical JSON text.
         """
 
+    async def explain(self, target: str) -> Answer:
+        """Return why each level of a symbol has no order, highest level first.
+
+        Return ``{"target", "state", "reason", "detail", "price", "top_level", "levels": [{"level",
+        "price", "role", "inventory", "reason", "detail", "client_order_id", "order_status",
+        "until_ms"}]}``; ``reason`` = what is in the way of all levels, empty when nothing is.
+        """
+
     async def shutdown(self, *, orders: str = "cancel", wait_ms: int = 0) -> Answer:
         """Stop all trading without changing what shall run after the next start.
 

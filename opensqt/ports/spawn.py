@@ -36,6 +36,12 @@ class SpawnPort(Protocol):
         ``unrealized_pnl``, ``fees``, ``price``, ``price_age_ms``, ``capital``, ``memory_mb``.
         """
 
+    async def unit_explanation(self, unit: UnitId) -> Mapping[str, object] | None:
+        """Return the process's own answer to ``ControlPort.explain``, or None when it has none.
+
+        Without ``target`` and ``state``.
+        """
+
     async def tell_unit(self, unit: UnitId, revision: int) -> None:
         """Ask the process to read its registry row again (at least up to ``revision``)."""
 

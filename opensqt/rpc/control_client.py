@@ -98,6 +98,11 @@ class ControlClient:
         request = control_pb2.ListSymbolsRequest()
         return await self._ask(lambda stub: stub.ListSymbols, request)
 
+    async def explain(self, target: str) -> Answer:
+        """Return why each level of a symbol has no order."""
+        request = control_pb2.ExplainRequest(target=target)
+        return await self._ask(lambda stub: stub.Explain, request)
+
     async def shutdown(self, *, orders: str = "cancel", wait_ms: int = 0) -> Answer:
         """Stop all trading; what shall run after the next start stays as it is."""
         try:

@@ -100,6 +100,14 @@ class _Servicer(ControlServiceServicer):
             context, self._control.list_symbols, control_pb2.ListSymbolsResponse
         )
 
+    async def Explain(
+        self, request: control_pb2.ExplainRequest, context: _Context
+    ) -> control_pb2.ExplainResponse:
+        async def ask() -> Mapping[str, object]:
+            return await self._control.explain(request.target)
+
+        return await self._answer(context, ask, control_pb2.ExplainResponse)
+
     async def Shutdown(
         self, request: control_pb2.ShutdownRequest, context: _Context
     ) -> control_pb2.ShutdownResponse:

@@ -96,6 +96,32 @@ class FakeControl:
         self._note("status", targets)
         return STATUS
 
+    async def explain(self, target: str) -> Answer:
+        self._note("explain", target)
+        if target == "ETHUSDT":
+            raise ControlError(ControlCode.NOT_FOUND, "ETHUSDT is not registered")
+        level: Answer = {
+            "level": -1,
+            "price": "61750",
+            "role": "open",
+            "inventory": "0",
+            "reason": "backing_off",
+            "detail": "",
+            "client_order_id": None,
+            "order_status": None,
+            "until_ms": 1_700_000_000_000,
+        }
+        order = {"client_order_id": "q1abc00000000000000000000", "order_status": "working"}
+        return {
+            "target": f"paper/{target}:perp",
+            "state": "quoting",
+            "reason": "",
+            "detail": "",
+            "price": "61800.1",
+            "top_level": -1,
+            "levels": [level, {**level, **order, "level": -2, "reason": "working"}],
+        }
+
     async def list_symbols(self) -> Answer:
         return {"symbols": []}
 

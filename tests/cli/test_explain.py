@@ -1,6 +1,10 @@
 """What `opensqt explain` prints, for whom, and how it ends when there is nothing to tell."""
 
 import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -9,18 +13,37 @@ import pytest
 from opensqt.cli.main import main
 from opensqt.core.facts import OrderIntended, TradeFilled
 from opensqt.storage.journal import open_journal
+from opensqt.system.rundir import run_dir_path
 from tests.engine.stage import UNIT
 from tests.fakes.lived import lived, store_life
 
+ROOT = Path(__file__).parents[2]
 STRANGER = "q1abc00000000000000000000"
 
 
 @pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("OPENSQT_DATA_DIR", str(tmp_path))
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    yield tmp_path
+    shutil.rmtree(run_dir_path(tmp_path, {}), ignore_errors=True)
+
+
+@pytest.fixture
+def orchestrator(data: Path) -> Iterator[Path]:
+    """Serve an orchestrator made of a dictionary."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.cli.fake_control", str(data)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready: fake\n"
+    yield data
+    process.kill()
+    process.wait()
+    process.stdout.close()
 
 
 @pytest.fixture
@@ -78,7 +101,7 @@ def test_an_unknown_order_is_one_line_and_two(
     assert order.client_order_id not in line
 
 
-@pytest.mark.parametrize("what", ["", "q", "nonsense!", "Q1ABC0", "q" * 26, "../../etc/passwd"])
+@pytest.mark.parametrize("what", ["", "q", "nonsense!", "q" * 26, "../../etc/passwd"])
 def test_nonsense_is_one_line_and_two(
     data: Path, capsys: pytest.CaptureFixture[str], what: str
 ) -> None:
@@ -99,3 +122,63 @@ def test_a_damaged_journal_is_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert "journal.db" in line
     assert "not a database" in line
+
+
+def test_a_target_is_explained_from_its_journal_when_nothing_runs(
+    data: Path, order: OrderIntended, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", "BTCUSDT", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert main(["explain", "paper/BTCUSDT:perp"]) == 0
+    text = capsys.readouterr().out
+
+    assert (answer["source"], answer["reason"], answer["state"]) == ("journal", "down", "stopped")
+    assert answer["price"] is not None
+    reasons = {one["reason"] for one in answer["levels"]}
+    assert reasons <= {"working", "waiting_settlement", "down"}
+    assert "down" in reasons
+    ids = [one["client_order_id"] for one in answer["levels"] if one["client_order_id"]]
+    assert ids
+    assert "the deployment is down: from the journal" in text
+    assert ids[0] in text
+
+
+def test_a_target_is_explained_by_its_process(
+    orchestrator: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", "BTCUSDT", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert main(["explain", "BTCUSDT"]) == 0
+    text = capsys.readouterr().out
+
+    assert answer["source"] == "process"
+    assert [one["reason"] for one in answer["levels"]] == ["backing_off", "working"]
+    assert "until 22:13:20Z" in text
+    assert "journal" not in text
+
+
+def test_an_unknown_target_is_one_line_and_two_running_or_not(
+    orchestrator: Path, order: OrderIntended, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", "ETHUSDT"]) == 2
+    (running,) = capsys.readouterr().err.splitlines()
+    assert "ETHUSDT is not registered" in running
+
+
+def test_an_unknown_target_of_a_deployment_that_is_down_is_one_line_and_two(
+    order: OrderIntended, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", "ETHUSDT"]) == 2
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "no unit 'ETHUSDT' is registered; one of: paper/BTCUSDT:perp" in line
+
+
+def test_a_target_without_any_store_is_not_ready(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", "BTCUSDT"]) == 4
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "control.db does not exist" in line
+    assert list(data.iterdir()) == []

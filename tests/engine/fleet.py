@@ -147,6 +147,11 @@ class Fleet:
             }[row.desire]
         self.orders[unit] = 4 if process.phase is UnitPhase.QUOTING else 0
 
+    async def unit_explanation(self, unit: UnitId) -> Mapping[str, object] | None:
+        if unit in self.hanging or unit not in self.processes:
+            return None
+        return {"reason": "", "detail": "", "price": "1", "top_level": 0, "levels": []}
+
     async def tell_unit(self, unit: UnitId, revision: int) -> None:
         if unit not in self.hanging:
             self.processes[unit].revision = revision

@@ -29,6 +29,26 @@ STATUS: Answer = {
     "endpoints": dict.fromkeys(("ray_dashboard", "control", "paper_control", "metrics", "live")),
 }
 
+LEVEL: Answer = {
+    "level": -1,
+    "price": "1",
+    "role": "open",
+    "inventory": "0",
+    "reason": "working",
+    "detail": "",
+    "client_order_id": "q1",
+    "order_status": "working",
+    "until_ms": None,
+}
+EXPLANATION: Answer = {
+    "state": "quoting",
+    "reason": "",
+    "detail": "",
+    "price": None,
+    "top_level": -1,
+    "levels": [LEVEL],
+}
+
 
 class FakeControl:
     """Remembers the calls, answers or raises what it is told to."""
@@ -66,6 +86,9 @@ class FakeControl:
 
     async def status(self, targets: tuple[str, ...] = ()) -> Answer:
         return self._did(("status", targets), STATUS)
+
+    async def explain(self, target: str) -> Answer:
+        return self._did(("explain", target), EXPLANATION | {"target": target})
 
     async def list_symbols(self) -> Answer:
         return self._did(("list",), {"symbols": []})
@@ -111,6 +134,7 @@ async def test_every_request_arrives_with_its_arguments(run_dir: Path) -> None:
         await client.pause(TARGET, "drain")
         await client.resume(TARGET)
         status = await client.status((TARGET,))
+        explained = await client.explain(TARGET)
         await client.list_symbols()
         down = await client.shutdown(orders="keep", wait_ms=7)
 
@@ -121,9 +145,11 @@ async def test_every_request_arrives_with_its_arguments(run_dir: Path) -> None:
         ("pause", TARGET, "drain"),
         ("resume", TARGET),
         ("status", (TARGET,)),
+        ("explain", TARGET),
         ("list",),
         ("shutdown", "keep", 7),
     ]
+    assert explained == EXPLANATION | {"target": TARGET}
     assert added == {"target": TARGET, "state": "starting", "created": True}
     assert (removed["position"], removed["open_orders"]) == ("0", 0)
     assert down == {"orders_empty": True, "open_orders": [], "positions": []}

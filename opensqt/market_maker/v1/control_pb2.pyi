@@ -438,3 +438,105 @@ class ReleaseResponse(_message.Message):
     KILL_EPOCH_FIELD_NUMBER: _ClassVar[int]
     kill_epoch: int
     def __init__(self, kill_epoch: _Optional[int] = ...) -> None: ...
+
+class ExplainRequest(_message.Message):
+    __slots__ = ("target",)
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    target: str
+    def __init__(self, target: _Optional[str] = ...) -> None: ...
+
+class ExplainResponse(_message.Message):
+    __slots__ = ("target", "state", "reason", "detail", "price", "top_level", "levels", "extra")
+    class ExtraEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
+    TOP_LEVEL_FIELD_NUMBER: _ClassVar[int]
+    LEVELS_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
+    target: str
+    state: SymbolState
+    reason: str
+    detail: str
+    price: str
+    top_level: int
+    levels: _containers.RepeatedCompositeFieldContainer[LevelExplanation]
+    extra: _containers.ScalarMap[str, str]
+    def __init__(self, target: _Optional[str] = ..., state: _Optional[_Union[SymbolState, str]] = ..., reason: _Optional[str] = ..., detail: _Optional[str] = ..., price: _Optional[str] = ..., top_level: _Optional[int] = ..., levels: _Optional[_Iterable[_Union[LevelExplanation, _Mapping]]] = ..., extra: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class LevelExplanation(_message.Message):
+    __slots__ = ("level", "price", "role", "inventory", "reason", "detail", "client_order_id", "order_status", "until_ms")
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    INVENTORY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_STATUS_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_MS_FIELD_NUMBER: _ClassVar[int]
+    level: int
+    price: str
+    role: str
+    inventory: str
+    reason: str
+    detail: str
+    client_order_id: str
+    order_status: str
+    until_ms: int
+    def __init__(self, level: _Optional[int] = ..., price: _Optional[str] = ..., role: _Optional[str] = ..., inventory: _Optional[str] = ..., reason: _Optional[str] = ..., detail: _Optional[str] = ..., client_order_id: _Optional[str] = ..., order_status: _Optional[str] = ..., until_ms: _Optional[int] = ...) -> None: ...
+
+class AdoptRequest(_message.Message):
+    __slots__ = ("target", "operator", "reason", "quantity", "price", "dry_run")
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    OPERATOR_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    target: str
+    operator: str
+    reason: str
+    quantity: str
+    price: str
+    dry_run: bool
+    def __init__(self, target: _Optional[str] = ..., operator: _Optional[str] = ..., reason: _Optional[str] = ..., quantity: _Optional[str] = ..., price: _Optional[str] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+
+class AdoptResponse(_message.Message):
+    __slots__ = ("target", "state", "adopted", "steps", "book", "venue", "difference", "price", "quarantine", "extra")
+    class ExtraEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    ADOPTED_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    BOOK_FIELD_NUMBER: _ClassVar[int]
+    VENUE_FIELD_NUMBER: _ClassVar[int]
+    DIFFERENCE_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
+    QUARANTINE_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
+    target: str
+    state: SymbolState
+    adopted: bool
+    steps: _containers.RepeatedScalarFieldContainer[str]
+    book: str
+    venue: str
+    difference: str
+    price: str
+    quarantine: str
+    extra: _containers.ScalarMap[str, str]
+    def __init__(self, target: _Optional[str] = ..., state: _Optional[_Union[SymbolState, str]] = ..., adopted: _Optional[bool] = ..., steps: _Optional[_Iterable[str]] = ..., book: _Optional[str] = ..., venue: _Optional[str] = ..., difference: _Optional[str] = ..., price: _Optional[str] = ..., quarantine: _Optional[str] = ..., extra: _Optional[_Mapping[str, str]] = ...) -> None: ...

@@ -80,6 +80,16 @@ class ControlServiceStub:
                 request_serializer=opensqt_dot_market__maker_dot_v1_dot_control__pb2.ReleaseRequest.SerializeToString,
                 response_deserializer=opensqt_dot_market__maker_dot_v1_dot_control__pb2.ReleaseResponse.FromString,
                 _registered_method=True)
+        self.Explain = channel.unary_unary(
+                '/opensqt.market_maker.v1.ControlService/Explain',
+                request_serializer=opensqt_dot_market__maker_dot_v1_dot_control__pb2.ExplainRequest.SerializeToString,
+                response_deserializer=opensqt_dot_market__maker_dot_v1_dot_control__pb2.ExplainResponse.FromString,
+                _registered_method=True)
+        self.Adopt = channel.unary_unary(
+                '/opensqt.market_maker.v1.ControlService/Adopt',
+                request_serializer=opensqt_dot_market__maker_dot_v1_dot_control__pb2.AdoptRequest.SerializeToString,
+                response_deserializer=opensqt_dot_market__maker_dot_v1_dot_control__pb2.AdoptResponse.FromString,
+                _registered_method=True)
 
 
 class ControlServiceServicer:
@@ -149,6 +159,20 @@ class ControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Explain(self, request, context):
+        """Why each level of a symbol has no order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Adopt(self, request, context):
+        """Take over what only a human may decide: a position the journal does not know, a quarantine.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ControlServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -196,6 +220,16 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.Release,
                     request_deserializer=opensqt_dot_market__maker_dot_v1_dot_control__pb2.ReleaseRequest.FromString,
                     response_serializer=opensqt_dot_market__maker_dot_v1_dot_control__pb2.ReleaseResponse.SerializeToString,
+            ),
+            'Explain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Explain,
+                    request_deserializer=opensqt_dot_market__maker_dot_v1_dot_control__pb2.ExplainRequest.FromString,
+                    response_serializer=opensqt_dot_market__maker_dot_v1_dot_control__pb2.ExplainResponse.SerializeToString,
+            ),
+            'Adopt': grpc.unary_unary_rpc_method_handler(
+                    servicer.Adopt,
+                    request_deserializer=opensqt_dot_market__maker_dot_v1_dot_control__pb2.AdoptRequest.FromString,
+                    response_serializer=opensqt_dot_market__maker_dot_v1_dot_control__pb2.AdoptResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -442,6 +476,60 @@ class ControlService:
             '/opensqt.market_maker.v1.ControlService/Release',
             opensqt_dot_market__maker_dot_v1_dot_control__pb2.ReleaseRequest.SerializeToString,
             opensqt_dot_market__maker_dot_v1_dot_control__pb2.ReleaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Explain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/opensqt.market_maker.v1.ControlService/Explain',
+            opensqt_dot_market__maker_dot_v1_dot_control__pb2.ExplainRequest.SerializeToString,
+            opensqt_dot_market__maker_dot_v1_dot_control__pb2.ExplainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Adopt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/opensqt.market_maker.v1.ControlService/Adopt',
+            opensqt_dot_market__maker_dot_v1_dot_control__pb2.AdoptRequest.SerializeToString,
+            opensqt_dot_market__maker_dot_v1_dot_control__pb2.AdoptResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,10 @@ class ControlServiceStub:
     """Stop trading, durably, until released."""
     Release: _aio.UnaryUnaryMultiCallable[_control_pb2.ReleaseRequest, _control_pb2.ReleaseResponse]
     """End a kill."""
+    Explain: _aio.UnaryUnaryMultiCallable[_control_pb2.ExplainRequest, _control_pb2.ExplainResponse]
+    """Why each level of a symbol has no order."""
+    Adopt: _aio.UnaryUnaryMultiCallable[_control_pb2.AdoptRequest, _control_pb2.AdoptResponse]
+    """Take over what only a human may decide: a position the journal does not know, a quarantine."""
 
 class ControlServiceServicer:
     """Served by the orchestrator's process."""
@@ -103,5 +107,19 @@ class ControlServiceServicer:
         context: _aio.ServicerContext[_control_pb2.ReleaseRequest, _abc.Awaitable[_control_pb2.ReleaseResponse]],
     ) -> _abc.Awaitable[_control_pb2.ReleaseResponse]:
         """End a kill."""
+
+    def Explain(
+        self,
+        request: _control_pb2.ExplainRequest,
+        context: _aio.ServicerContext[_control_pb2.ExplainRequest, _abc.Awaitable[_control_pb2.ExplainResponse]],
+    ) -> _abc.Awaitable[_control_pb2.ExplainResponse]:
+        """Why each level of a symbol has no order."""
+
+    def Adopt(
+        self,
+        request: _control_pb2.AdoptRequest,
+        context: _aio.ServicerContext[_control_pb2.AdoptRequest, _abc.Awaitable[_control_pb2.AdoptResponse]],
+    ) -> _abc.Awaitable[_control_pb2.AdoptResponse]:
+        """Take over what only a human may decide: a position the journal does not know, a quarantine."""
 
 def add_ControlServiceServicer_to_server(servicer: ControlServiceServicer, server: _aio.Server) -> None: ...

@@ -1,0 +1,102 @@
+"""What an operator asks of one unit's process: through the orchestrator, and of the engine."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from opensqt.core.facts import Directive
+from opensqt.core.registry import KillRow
+from opensqt.engine.orchestrator import Orchestrator
+from opensqt.engine.unit_explanation import explained_unit
+from opensqt.ports.control import ControlCode, ControlError
+from tests.engine.fleet import Scene
+from tests.engine.stage import Stage, play
+from tests.engine.test_orchestrator import BTC, reaches
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+@pytest.fixture
+async def orchestrator(scene: Scene) -> AsyncIterator[Orchestrator]:
+    running = scene.orchestrator()
+    await running.start()
+    yield running
+    await running.stop()
+
+
+async def test_the_process_answers_with_target_and_state(orchestrator: Orchestrator) -> None:
+    await orchestrator.add_symbol("BTCUSDT")
+    await reaches(orchestrator, "quoting")
+
+    answer = await orchestrator.explain("BTCUSDT")
+
+    assert (answer["target"], answer["state"], answer["reason"]) == (BTC.text, "quoting", "")
+    assert (answer["price"], answer["levels"]) == ("1", [])
+
+
+async def test_a_unit_without_a_process_is_explained_by_its_row(
+    scene: Scene, orchestrator: Orchestrator
+) -> None:
+    scene.fleet.crashing.add(BTC)
+    await orchestrator.add_symbol("BTCUSDT")
+    await reaches(orchestrator, "quarantined")
+
+    answer = await orchestrator.explain("BTCUSDT")
+
+    assert answer["reason"] == "quarantined"
+    assert "starts in a row" in str(answer["detail"])
+
+
+async def test_a_process_that_hangs_and_a_deployment_that_is_down_are_said(
+    scene: Scene, orchestrator: Orchestrator
+) -> None:
+    await orchestrator.add_symbol("BTCUSDT")
+    await reaches(orchestrator, "quoting")
+    scene.fleet.hanging.add(BTC)
+
+    assert (await orchestrator.explain("BTCUSDT"))["reason"] == "starting"
+
+    await orchestrator.shutdown()
+    assert (await orchestrator.explain("BTCUSDT"))["reason"] == "down"
+
+
+@pytest.mark.parametrize(
+    ("target", "code"), [("ETHUSDT", ControlCode.NOT_FOUND), ("btc", ControlCode.INVALID)]
+)
+async def test_what_is_not_registered_is_not_explained(
+    orchestrator: Orchestrator, target: str, code: ControlCode
+) -> None:
+    with pytest.raises(ControlError) as refused:
+        await orchestrator.explain(target)
+
+    assert refused.value.code is code
+
+
+def reasons(stage: Stage) -> list[str]:
+    answer = explained_unit(stage.engine, problem="", now_ms=stage.clock.now_ms())
+    levels = answer["levels"]
+    assert isinstance(levels, list)
+    return [one["reason"] for one in levels]
+
+
+def test_an_engine_says_what_is_in_the_way() -> None:
+    async def story(stage: Stage) -> None:
+        begun = explained_unit(None, problem="no journal", now_ms=stage.clock.now_ms())
+        assert (begun["reason"], begun["detail"]) == ("starting", "no journal")
+        await stage.open()
+        assert reasons(stage) == ["working"] * 3
+
+        stage.kill = KillRow(epoch=1, is_engaged=True, operator="test", reason="drill")
+        await stage.sleep(2_500)
+        stage.quote("1003")
+        await stage.sleep(1_500)
+        assert "gate_shut" in reasons(stage)
+
+        stage.direct(Directive.CANCEL)
+        await stage.until(lambda: stage.engine.is_stopped)
+        assert set(reasons(stage)) == {"paused"}
+
+    play(story)
