@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from opensqt.core.facts import GridAnchored, OrderIntended, OrderReported, TradeFilled
-from opensqt.core.ids import AccountName, ClientOrderId, Symbol, UnitId, client_order_id
+from opensqt.core.facts import Fact, GridAnchored, OrderIntended, OrderReported, TradeFilled
+from opensqt.core.ids import AccountName, ClientOrderId, Symbol, TradeId, UnitId, client_order_id
 from opensqt.core.orders import OrderStatus, Side
 from opensqt.core.symbol import SymbolState, apply
 from opensqt.engine.exposure import UnitExposure
@@ -38,6 +38,8 @@ class Checker:
         self._disks = disks
         self._model = model
         self._account = account
+        self._shadows: dict[Symbol, SymbolState] = {}
+        """What each journal amounts to, fact by fact."""
         self._accepted: dict[ClientOrderId, BookOrder] = {}
         self._by_intent: dict[tuple[object, ...], list[ClientOrderId]] = defaultdict(list)
         self._sent: set[ClientOrderId] = set()
@@ -56,6 +58,31 @@ class Checker:
     def is_quoting(self, unit: UnitId) -> bool:
         """Tell whether an order of the unit rests at the venue."""
         return bool(self._model.open_orders(self._account, unit.symbol))
+
+    def on_committed(self, unit: UnitId, facts: Sequence[Fact]) -> None:
+        """Check I5 and I8 at the moment facts become durable."""
+        empty = SymbolState(unit=unit, deployment=self._deployment)
+        state = self._shadows.get(unit.symbol, empty)
+        for fact in facts:
+            before, state = state, apply(state, fact)
+            self._shadows[unit.symbol] = state
+            match fact:
+                case OrderReported() | TradeFilled():
+                    _check_order(before, state, fact.client_order_id)
+                case GridAnchored() if before.anchor is not None:
+                    raise Violation("the lattice was anchored twice")
+                case _:
+                    pass
+
+    def on_acknowledged(self, unit: UnitId, trades: Sequence[TradeId]) -> None:
+        """Check I7: what the exchange side may forget is in the journal, or known to be lost."""
+        lost = [trade for trade in trades if trade not in self._disks[unit.symbol].trades]
+        if lost:
+            raise Violation(f"I7: fills {lost} were acknowledged and never committed")
+
+    def on_withheld(self, unit: UnitId) -> None:
+        """Report that the exchange side kept a price back although a fact had dropped the band."""
+        raise Violation(f"band: {unit.symbol} was not told a price after a fact")
 
     def on_sent(self, request: PlaceRequest) -> None:
         """Check I10 when the gate lets an order go: each intent leaves once, if at all."""
@@ -191,19 +218,10 @@ class Checker:
         left = [o.client_order_id for o in state.orders.values() if not o.is_settled]
         if left:
             return f"I9: never settled: {left}"
-        return self._journal_problem(state, disk)
+        return self._journal_problem(state)
 
-    def _journal_problem(self, state: SymbolState, disk: JournalDisk) -> str:
-        if sum(isinstance(fact, GridAnchored) for fact in disk.facts) > 1:
-            return "the lattice was anchored twice"
-        empty = SymbolState(unit=state.unit, deployment=state.deployment)
-        rebuilt = empty
-        for fact in disk.facts:
-            before, rebuilt = rebuilt, apply(rebuilt, fact)
-            if isinstance(fact, OrderReported | TradeFilled):
-                problem = _order_problem(before, rebuilt, fact.client_order_id)
-                if problem:
-                    return problem
+    def _journal_problem(self, state: SymbolState) -> str:
+        rebuilt = self._shadows[state.unit.symbol]
         if (rebuilt.position, rebuilt.slots, rebuilt.anchor) != (
             state.position,
             state.slots,
@@ -218,16 +236,16 @@ class Checker:
         return ""
 
 
-def _order_problem(before: SymbolState, after: SymbolState, own: ClientOrderId) -> str:
+def _check_order(before: SymbolState, after: SymbolState, own: ClientOrderId) -> None:
     """I8: an order only moves up the lattice, and its executed quantity never falls."""
     was, now = before.orders.get(own), after.orders.get(own)
     if was is None or now is None:
-        return ""
+        return
     if _rank(now.status) < _rank(was.status) or (was.status.is_terminal and now.is_live):
-        return f"I8: {own} went from {was.status} to {now.status}"
+        raise Violation(f"I8: {own} went from {was.status} to {now.status}")
     if now.cumulative_quantity < was.cumulative_quantity:
-        return f"I8: {own} was executed {was.cumulative_quantity}, then {now.cumulative_quantity}"
-    return ""
+        was_executed, is_executed = was.cumulative_quantity, now.cumulative_quantity
+        raise Violation(f"I8: {own} was executed {was_executed}, then {is_executed}")
 
 
 def _rank(status: OrderStatus) -> int:

@@ -18,6 +18,7 @@ from opensqt.ports.exchange import (
     Outcome,
     OutcomeClass,
     PlaceRequest,
+    PriceUpdate,
     VenueCode,
     VenueEvent,
     VenueOrder,
@@ -26,6 +27,7 @@ from opensqt.ports.exchange import (
     VenueUnavailableError,
 )
 from opensqt.simulation.freezer import Freezer
+from opensqt.simulation.link_watch import PriceCheck
 from opensqt.simulation.loop import VirtualClock
 from opensqt.simulation.registry import MemoryRegistry
 from opensqt.simulation.venue import SimulatedVenue, VenueConnection
@@ -103,12 +105,17 @@ class ConnectorClient(VenuePort):
     """``VenuePort`` of one incarnation of the exchange process."""
 
     def __init__(
-        self, connector: Connector, freezer: Freezer, sent: Callable[[PlaceRequest], None]
+        self,
+        connector: Connector,
+        freezer: Freezer,
+        sent: Callable[[PlaceRequest], None],
+        read: PriceCheck,
     ) -> None:
-        """Call ``sent`` with every order the exchange process lets go."""
+        """Call ``sent`` with every order the exchange lets go, ``read`` with each price it read."""
         self._connector = connector
         self._freezer = freezer
         self._sent = sent
+        self._read = read
         self._is_dead = False
 
     def kill(self) -> None:
@@ -203,6 +210,9 @@ class ConnectorClient(VenuePort):
         async for batch in guard.events():
             await self._alive()
             yield batch
+            for event in batch:
+                if isinstance(event, PriceUpdate):
+                    self._read(event)
 
 
 def _heard(answer: "asyncio.Future[ResultT]") -> None:

@@ -13,11 +13,12 @@ from opensqt.engine.exposure import UnitExposure
 from opensqt.engine.gate import Gate
 from opensqt.engine.hub import Hub
 from opensqt.engine.local_link import LocalLink
-from opensqt.ports.exchange import PlaceRequest, VenueUnavailableError
+from opensqt.ports.exchange import PlaceRequest, PriceUpdate, VenueUnavailableError
 from opensqt.ports.link import Downward, ExchangeTransport, Upward
 from opensqt.ports.telemetry import LogPort
 from opensqt.simulation.connector import Connector, ConnectorClient
 from opensqt.simulation.freezer import FreezableClock, Freezer
+from opensqt.simulation.link_watch import BandWatch
 from opensqt.simulation.registry import MemoryRegistry
 
 CONFIRM_EVERY_MS: Final = 500
@@ -33,12 +34,14 @@ class _FreezableEnd:
         self._end = end
         self._freezer = freezer
         self._held: list[Downward] = []
+        self.watch = BandWatch()
 
     @property
     def pending_facts(self) -> int:
         return self._end.pending_facts
 
     def send(self, message: Downward) -> None:
+        self.watch.sent(message)
         self._held.append(message)
         if not self._freezer.is_frozen:
             held, self._held = self._held, []
@@ -48,6 +51,7 @@ class _FreezableEnd:
     async def receive(self) -> Sequence[Upward]:
         messages = await self._end.receive()
         await self._freezer.pass_by()
+        self.watch.received(messages)
         return messages
 
     async def close(self, *, code: str = "", message: str = "") -> None:
@@ -57,7 +61,7 @@ class _FreezableEnd:
 class ExchangeProcess:
     """One incarnation."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what surrounds a process
         self,
         connector: Connector,
         *,
@@ -66,15 +70,20 @@ class ExchangeProcess:
         log: LogPort,
         sent: Callable[[PlaceRequest], None],
         fenced: Callable[[int], None],
+        withheld: Callable[[UnitId], None],
     ) -> None:
-        """Compose; ``start`` takes the account over."""
+        """Compose; ``start`` takes the account over.
+
+        ``withheld`` hears of a unit that was not told a price although no band keeps it back.
+        """
         self._loop = asyncio.get_running_loop()
         self.freezer = Freezer()
         self._clock = FreezableClock(self._loop, self.freezer)
         self._account = account
         self._registry = registry
         self._log = log
-        self._venue = ConnectorClient(connector, self.freezer, sent)
+        self._venue = ConnectorClient(connector, self.freezer, sent, self._check_price)
+        self._withheld = withheld
         self._fenced = fenced
         self.gate = Gate(self._venue, clock=self._clock, log=log)
         self.epoch = 0
@@ -82,7 +91,7 @@ class ExchangeProcess:
         self.link: LocalLink | None = None
         self.confirmed_kill = -1
         """Epoch of the kill row behind which this gate and the connector stand."""
-        self._ends: list[ExchangeTransport] = []
+        self._ends: list[_FreezableEnd] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._ending: asyncio.Task[None] | None = None
 
@@ -115,7 +124,7 @@ class ExchangeProcess:
         self._venue.kill()
         for task in self._tasks:
             task.cancel()
-        for end in self._ends:
+        for end in tuple(self._ends):
             await end.close(message="the exchange process died")
 
     def gate_of(self, symbol: Symbol) -> UnitExposure | None:
@@ -129,8 +138,24 @@ class ExchangeProcess:
 
     async def _attach(self, end: ExchangeTransport) -> None:
         assert self.hub is not None
-        self._ends.append(end)
-        await self.hub.attach(_FreezableEnd(end, self.freezer))
+        held = _FreezableEnd(end, self.freezer)
+        self._ends.append(held)
+        try:
+            await self.hub.attach(held)
+        finally:
+            self._ends.remove(held)
+
+    def _check_price(self, price: PriceUpdate) -> None:
+        """Look whether the hub, which has just read ``price``, told whom it must tell."""
+        assert self.hub is not None
+        for end in self._ends:
+            unit = end.watch.unit
+            session = None if unit is None else self.hub.sessions.get(unit)
+            is_served = session is not None and session.transport is end
+            if unit is None or not is_served or unit.symbol != price.symbol:
+                continue
+            if end.watch.withholds(price):
+                self._withheld(unit)
 
     async def _confirm(self) -> None:
         while True:

@@ -17,6 +17,10 @@ class Faults:
     late_landing: float = 0.0
     """A request that reaches the venue long after its sender gave up."""
     late_ms_max: int = 4_000
+    inner_wait: float = 0.0
+    """An order that passed the venue's door and waits inside before it takes effect."""
+    inner_wait_ms_max: int = 0
+    """Below what H leaves for it, and longer than the patience of whoever counts to three."""
     reject: float = 0.0
     query_failure: float = 0.0
     latency_ms_max: int = 40
@@ -36,9 +40,22 @@ class Faults:
     silences: int = 0
     """Times in which the private stream stays connected and says nothing."""
     kills: int = 0
-    """Kill switches engaged and released."""
+    """Kill switches engaged and released; processes die in between."""
     skew_ms_max: int = 0
     """Largest error of a manager's wall clock; below what an attach refuses."""
+    bans: int = 0
+    """Times in which the venue answers every request with 429 or 418."""
+    requests_max: int = 0
+    """Requests per ten seconds the venue takes before it answers 429; 0 = any number."""
+    facts_max: int = 10_000
+    """Length of a unit's queue of facts; a short one runs over."""
+    workflow_again: float = 0.0
+    """A handler that runs a second time: at once, later, or in the next process."""
+    workflow_failure: float = 0.0
+    """A store of workflows that does not answer, before or after the handler ran."""
+    workflow_lost: float = 0.0
+    """A run that a crash left unfinished and that nobody ever takes up again."""
+    commit_ms_max: int = 0
     commit_failure: float = 0.0
     commit_reply_lost: float = 0.0
     """A commit that became durable and says that it failed."""
@@ -54,10 +71,12 @@ class Faults:
             drop_request=rng.random() * 0.15,
             drop_reply=rng.random() * 0.2,
             late_landing=rng.random() * 0.1,
+            inner_wait=rng.random() * 0.1,
+            inner_wait_ms_max=rng.choice((0, 1_500, 10_000)),
             reject=rng.random() * 0.05,
             query_failure=rng.random() * 0.15,
             latency_ms_max=rng.choice((5, 50, 300)),
-            lookup_lag_ms_max=rng.choice((0, 500, 4_000)),
+            lookup_lag_ms_max=rng.choice((0, 500, 4_900)),
             drop_event=rng.random() * 0.2,
             duplicate_event=rng.random() * 0.2,
             event_delay_ms_max=rng.choice((5, 100, 1_500)),
@@ -71,6 +90,13 @@ class Faults:
             silences=rng.randint(0, 1),
             kills=rng.randint(0, 1),
             skew_ms_max=rng.choice((0, 0, 400)),
+            bans=rng.choice((0, 0, 1)),
+            requests_max=rng.choice((0, 0, 0, 60, 150)),
+            facts_max=rng.choice((4, 20, 10_000)),
+            workflow_again=rng.choice((0.0, 0.02, 0.2)),
+            workflow_failure=rng.choice((0.0, 0.02)),
+            workflow_lost=rng.choice((0.0, 0.5, 1.0)),
+            commit_ms_max=rng.choice((0, 0, 30, 400)),
             commit_failure=rng.random() * 0.02,
             commit_reply_lost=rng.random() * 0.005,
             commit_crash=rng.random() * 0.01,

@@ -56,6 +56,8 @@ class JournalDisk:
     snapshots: list[SymbolState] = field(default_factory=list)
     orders: dict[ClientOrderId, VenueOrderId | None] = field(default_factory=dict)
     trades: set[TradeId] = field(default_factory=set)
+    written: Callable[[Sequence[Fact]], None] | None = None
+    """Hears of every batch at the moment it is durable."""
 
     @property
     def sequence(self) -> int:
@@ -153,6 +155,8 @@ class MemoryJournal:
         disk = self._disk
         disk.epoch = epoch
         disk.facts.extend(facts)
+        if disk.written is not None:
+            disk.written(facts)
         for fact in facts:
             match fact:
                 case OrderIntended():

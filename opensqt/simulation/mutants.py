@@ -1,34 +1,34 @@
 """Named ways to break the protocol. Each must be found by the simulation, or green means nothing.
 
-A mutant replaces one function of the product while a seed runs; the rest is production code.
+A mutant replaces functions of the product while a seed runs; the rest is production code.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from dataclasses import dataclass
 from typing import Final
 from unittest import mock
 
 from opensqt.core import orders
-from opensqt.core.facts import Evidence, Fact, GridAnchored, OrderIntended, ProcessStarted
-from opensqt.core.facts import OrderReported as Reported
-from opensqt.core.ids import ClientOrderId, UnixMs
-from opensqt.core.orders import Order, OrderStatus
-from opensqt.core.registry import KillRow
+from opensqt.core.grid import desk, planner
+from opensqt.core.orders import Order
+from opensqt.core.risk import review
+from opensqt.core.risk.review import Refusal
 from opensqt.engine import (
     connector_guard,
+    decider,
     evidence,
     executor,
+    exposure,
     gate,
+    mailbox,
     reconciler,
     recorder,
     resolver,
+    sessions,
     stopping,
-    symbol_engine,
 )
-from opensqt.ports.exchange import Outcome, OutcomeClass
-from opensqt.ports.journal import Recovered
+from opensqt.simulation import broken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,199 +54,188 @@ class Mutant:
             yield
 
 
-def _timeout_is_reject(
-    client_order_id: ClientOrderId, outcome: Outcome, *, at_ms: UnixMs
-) -> Reported:
-    if outcome.outcome is OutcomeClass.UNKNOWN:
-        outcome = replace(outcome, outcome=OutcomeClass.REJECTED)
-    return evidence.placed(client_order_id, outcome, at_ms=at_ms)
-
-
-def _absent_after_one(order: Order, **_: object) -> bool:
-    return order.is_doubtful
-
-
-async def _resend_when_unknown(self: executor.Executor, intended: OrderIntended) -> None:
-    reports: list[Fact] = []
-    sent, self._sent = self._sent, reports.append
-    await _PLACE(self, intended)
-    self._sent = sent
-    for report in reports:
-        if isinstance(report, Reported) and report.status is OrderStatus.UNKNOWN:
-            await _PLACE(self, intended)
-        else:
-            sent(report)
-
-
-def _settled_when_terminal(order: Order) -> bool:
-    return order.status.is_terminal
-
-
-async def _load_without_anchor(self: recorder.Recorder) -> int:
-    journal = self._journal
-    recovered = await journal.load()
-    facts = tuple(
-        ProcessStarted(epoch=self.epoch, build="sim", at_ms=fact.at_ms)
-        if isinstance(fact, GridAnchored)
-        else fact
-        for fact in recovered.facts
-    )
-    with mock.patch.object(
-        journal, "load", _returning(Recovered(snapshot=recovered.snapshot, facts=facts))
-    ):
-        return await _LOAD(self)
-
-
-def _returning(value: Recovered) -> Callable[[], object]:
-    async def load() -> Recovered:
-        return value
-
-    return load
-
-
-async def _cancel_is_success(self: executor.Executor, client_order_id: ClientOrderId) -> None:
-    await _CANCEL(self, client_order_id)
-    self._sent(
-        Reported(
-            client_order_id=client_order_id,
-            status=OrderStatus.CANCELED,
-            cumulative_quantity=Decimal(0),
-            evidence=Evidence.REPLY,
-            at_ms=self._now(),
-        )
-    )
-
-
-def _no_overlap(state: object, *, now_ms: int, booked_ms: object) -> UnixMs:
-    _ = state, booked_ms
-    return UnixMs(now_ms - 1_000)
-
-
-def _confirm_without_kill(
-    self: gate.Gate, *, kill: KillRow, account_epoch: int, asked_ms: int
-) -> None:
-    row = replace(kill, is_engaged=False)
-    _CONFIRM(self, kill=row, account_epoch=account_epoch, asked_ms=asked_ms)
-
-
-_CONFIRM = gate.Gate.confirm
-_PLACE = executor.Executor._place  # noqa: SLF001 - the original, called by its mutants
-_CANCEL = executor.Executor._cancel  # noqa: SLF001 - what a mutant replaces
-_LOAD = recorder.Recorder.load
+_TWINS: Final = (Refusal.DUPLICATE, Refusal.EXCEEDS_POSITION)
+_CONTROLS_WITHOUT_TWINS: Final = tuple(
+    one
+    for one in review._CONTROLS  # noqa: SLF001 - what a mutant replaces
+    if one[0] not in _TWINS
+)
 
 MUTANTS: Final = (
     Mutant(
-        name="timeout_is_reject",
+        name="timeout_as_refusal",
         meaning="a request without an answer counts as refused",
         target=executor,
-        breaks=(
-            "I1b",
-            "I4",
-        ),
         attribute="placed",
-        replacement=_timeout_is_reject,
+        replacement=broken.timeout_as_refusal,
+        breaks=("I1b", "I4"),
     ),
     Mutant(
-        name="absent_after_one",
+        name="absent_after_one_not_found",
         meaning="one look-up that finds nothing proves that there is nothing",
         target=resolver,
-        breaks=(
-            "I1b",
-            "I4",
-            "I9: quarantined",
-        ),
         attribute="proves_absence",
-        replacement=_absent_after_one,
+        replacement=broken.absent_after_one,
+        breaks=("I1b", "I4", "I8", "I9: quarantined"),
     ),
     Mutant(
-        name="resend_when_unknown",
+        name="absent_after_three_not_founds",
+        meaning="three look-ups that find nothing prove that there is nothing",
+        target=resolver,
+        attribute="proves_absence",
+        replacement=broken.absent_after_three,
+        breaks=("I1b", "I4", "I8", "I9: quarantined"),
+    ),
+    Mutant(
+        name="blind_resend",
         meaning="a request without an answer is sent again",
         target=executor.Executor,
-        breaks=("I10",),
         attribute="_place",
-        replacement=_resend_when_unknown,
+        replacement=broken.resend_when_unknown,
+        breaks=("I10",),
     ),
     Mutant(
-        name="requote_before_settled",
-        meaning="a level acts again while fills of its last order are missing",
-        target=Order,
-        breaks=(
-            "I1b",
-            "I4",
+        name="replay_sends_again",
+        meaning="a decision that is run again sends its orders again",
+        target=decider.Decider,
+        attribute="_place_batch",
+        replacement=broken.send_on_replay,
+        breaks=("I10", "I7"),
+    ),
+    Mutant(
+        name="send_before_journal",
+        meaning="a decision is sent first and committed afterwards",
+        target=decider.Decider,
+        attribute="_place_batch",
+        replacement=broken.send_before_commit,
+        breaks=("I7", "quarantined: unknown_order"),
+        also=((executor.Executor, "place", broken.place_unless_sent),),
+    ),
+    Mutant(
+        name="no_fill_dedupe",
+        meaning="an execution that is reported twice moves the position twice",
+        target=evidence,
+        attribute="filled",
+        replacement=broken.known_by_arrival,
+        breaks=("I2", "I4", "I5", "I7: fills", "I9"),
+    ),
+    Mutant(
+        name="kill_only_in_memory",
+        meaning="who starts while the kill switch is engaged does not know of it",
+        target=gate.Gate,
+        attribute="confirm",
+        replacement=broken.confirm_what_is_new,
+        breaks=("I3:",),
+        also=(
+            (connector_guard.ConnectorGuard, "observe", broken.observe_what_is_new),
+            (connector_guard.ConnectorGuard, "fence", broken.fence_what_is_new),
         ),
-        attribute="is_settled",
-        replacement=property(_settled_when_terminal),
-    ),
-    Mutant(
-        name="anchor_not_persisted",
-        meaning="the lattice is anchored anew after a restart",
-        target=recorder.Recorder,
-        breaks=("anchored twice",),
-        attribute="load",
-        replacement=_load_without_anchor,
-    ),
-    Mutant(
-        name="cancel_is_success",
-        meaning="a cancel that was sent counts as an order that is gone",
-        target=executor.Executor,
-        breaks=(
-            "I1b",
-            "I4",
-        ),
-        attribute="_cancel",
-        replacement=_cancel_is_success,
-    ),
-    Mutant(
-        name="trades_without_overlap",
-        meaning="trades are asked for from now on only",
-        target=reconciler,
-        breaks=(
-            "I2",
-            "does not stop",
-        ),
-        attribute="trades_since_ms",
-        replacement=_no_overlap,
     ),
     Mutant(
         name="kill_is_ignored",
         meaning="gate and connector hear of the kill switch and let orders pass",
         target=gate.Gate,
-        breaks=("I3:",),
         attribute="confirm",
-        replacement=_confirm_without_kill,
+        replacement=broken.confirm_without_kill,
+        breaks=("I3:",),
         also=((connector_guard.ConnectorGuard, "_refuse", lambda _, __: None),),
+    ),
+    Mutant(
+        name="requote_before_settled",
+        meaning="a level acts again while fills of its last order are missing",
+        target=Order,
+        attribute="is_settled",
+        replacement=property(broken.settled_when_terminal),
+        breaks=("I1b", "I4"),
+    ),
+    Mutant(
+        name="cursor_without_overlap",
+        meaning="trades are asked for from now on only",
+        target=reconciler,
+        attribute="trades_since_ms",
+        replacement=broken.no_overlap,
+        breaks=("I2", "does not stop"),
+    ),
+    Mutant(
+        name="random_id",
+        meaning="client order ids are drawn, not derived",
+        target=desk,
+        attribute="client_order_id",
+        replacement=broken.random_id,
+        breaks=("I7",),
+    ),
+    Mutant(
+        name="no_monotonic_state",
+        meaning="a report sets the state of an order instead of being joined with it",
+        target=orders,
+        attribute="JOIN",
+        replacement={key: orders.Joined(status=key[1]) for key in orders.JOIN},
+        breaks=("I8",),
+    ),
+    Mutant(
+        name="fill_dropped_when_queue_full",
+        meaning="a fact for which the queue has no room is lost",
+        target=mailbox.Mailbox,
+        attribute="put_fact",
+        replacement=broken.drop_when_full,
+        breaks=("I7",),
+    ),
+    Mutant(
+        name="anchor_not_persisted",
+        meaning="the lattice is anchored anew after a restart",
+        target=recorder.Recorder,
+        attribute="load",
+        replacement=broken.load_without_anchor,
+        breaks=("anchored twice",),
+    ),
+    Mutant(
+        name="cancel_as_success",
+        meaning="a cancel that was sent counts as an order that is gone",
+        target=executor.Executor,
+        attribute="_cancel",
+        replacement=broken.cancel_as_success,
+        breaks=("I1b", "I4", "does not stop"),
+    ),
+    Mutant(
+        name="duplicate_close_each_tick",
+        meaning="inventory that is offered is offered again with every price",
+        target=planner,
+        attribute="closing_intents",
+        replacement=broken.close_each_tick,
+        breaks=("died: StateError", "I4"),
+        also=((review, "_CONTROLS", _CONTROLS_WITHOUT_TWINS),),
+    ),
+    Mutant(
+        name="band_not_dropped_with_a_fact",
+        meaning="prices are kept back by a band from before the last fact",
+        target=sessions.UnitSession,
+        attribute="push",
+        replacement=broken.push_behind_the_band,
+        breaks=("band:",),
     ),
     Mutant(
         name="connector_without_fence",
         meaning="the connector writes for an exchange process that was replaced",
         target=connector_guard.ConnectorGuard,
-        breaks=("I7",),
         attribute="_refuse_epoch",
         replacement=lambda _, __: None,
-    ),
-    Mutant(
-        name="newest_report_wins",
-        meaning="a report sets the state of an order instead of being joined with it",
-        target=orders,
-        breaks=("I8",),
-        attribute="JOIN",
-        replacement={key: orders.Joined(status=key[1]) for key in orders.JOIN},
+        breaks=("I7",),
     ),
     Mutant(
         name="stop_without_looking",
         meaning="a stop counts as complete when it was asked for",
         target=stopping.StopCheck,
-        breaks=("I3b",),
         attribute="is_confirmed",
         replacement=property(lambda _: True),
+        breaks=("I3b",),
     ),
     Mutant(
         name="reserve_nothing",
         meaning="a manager that attaches or declares leaves its open orders out",
-        target=symbol_engine,
+        target=exposure.UnitExposure,
+        attribute="declare",
+        replacement=broken.declare_without_orders,
         breaks=("I4",),
-        attribute="_reserved",
-        replacement=lambda _: (),
     ),
 )
 """All planted bugs, by what they do."""

@@ -9,12 +9,12 @@ class Trace:
     def __init__(self, clock: ClockPort, *, is_kept: bool) -> None:
         """Keep lines only if asked to: most seeds are never read."""
         self._clock = clock
-        self._is_kept = is_kept
+        self.is_kept = is_kept
         self.lines: list[str] = []
 
     def say(self, who: str, what: str) -> None:
         """Add a line."""
-        if self._is_kept:
+        if self.is_kept:
             self.lines.append(f"{self._clock.monotonic_ms():>8} {who:<14} {what}")
 
     def log(self, who: str) -> "TraceLog":
@@ -29,6 +29,8 @@ class TraceLog:
         """Write as ``who``."""
         self._trace = trace
         self._who = who
+        self.doubts = 0
+        """How often the unit said that it must compare itself with the venue."""
 
     def debug(self, event: str, **fields: object) -> None:
         """Add a line."""
@@ -47,4 +49,7 @@ class TraceLog:
         self._add(event, fields)
 
     def _add(self, event: str, fields: dict[str, object]) -> None:
+        self.doubts += event == "reconcile.wanted"
+        if not self._trace.is_kept:
+            return
         self._trace.say(self._who, f"{event} {' '.join(f'{k}={v}' for k, v in fields.items())}")

@@ -7,6 +7,7 @@ may be dropped, repeated, delayed and reordered.
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -46,6 +47,7 @@ from opensqt.ports.exchange import (
 from opensqt.simulation.faults import Faults
 
 TIMEOUT_MS = 5_000
+LIMIT_WINDOW_MS = 10_000
 _CODES = {
     Refusal.DUPLICATE_ID: VenueCode.ALREADY_EXISTS,
     Refusal.WOULD_CROSS: VenueCode.POST_ONLY_WOULD_CROSS,
@@ -87,6 +89,9 @@ class SimulatedVenue:
         self.streams: list[Stream] = []
         self.silent_until_ms = 0
         """The private stream says nothing before this wall time."""
+        self.banned_until_ms = 0
+        """No request is taken before this wall time."""
+        self._requests_ms: deque[int] = deque()
 
     # -- the network
 
@@ -109,14 +114,32 @@ class SimulatedVenue:
         """Draw whether a fault happens."""
         return probability > 0 and self._rng.random() < probability
 
+    def refuses_request(self) -> bool:
+        """Count a request; tell whether it is one too many, or the address is banned."""
+        now_ms, allowed = self._clock.now_ms(), self.faults.requests_max
+        if now_ms < self.banned_until_ms:
+            return True
+        if not allowed:
+            return False
+        while self._requests_ms and now_ms - self._requests_ms[0] > LIMIT_WINDOW_MS:
+            self._requests_ms.popleft()
+        if len(self._requests_ms) >= allowed:
+            return True
+        self._requests_ms.append(now_ms)
+        return False
+
     # -- requests as the venue takes them
 
     async def take_order(self, request: PlaceRequest) -> Outcome:
         """Accept or refuse an order that has arrived."""
+        if self.refuses_request():
+            return Outcome(outcome=OutcomeClass.REJECTED, code=VenueCode.RATE_LIMITED)
         if self._clock.now_ms() > request.deadline_ms + 2_000:
             return Outcome(outcome=OutcomeClass.REJECTED, code=VenueCode.CLOCK_SKEW)
         if self.happens(self.faults.reject):
             return Outcome(outcome=OutcomeClass.REJECTED, code=VenueCode.UPSTREAM_REJECTED)
+        if self.happens(self.faults.inner_wait):
+            await self._clock.sleep_ms(self._rng.randint(0, self.faults.inner_wait_ms_max))
         result = self.model.place(
             OrderRequest(
                 account=self.account,
@@ -141,6 +164,8 @@ class SimulatedVenue:
 
     async def take_cancel(self, request: CancelRequest) -> Outcome:
         """Cancel an order, or say that none is open."""
+        if self.refuses_request():
+            return Outcome(outcome=OutcomeClass.REJECTED, code=VenueCode.RATE_LIMITED)
         result = self.model.cancel(
             self.account,
             request.symbol,
@@ -260,6 +285,9 @@ class VenueConnection:
         await self._venue.latency()
         if self._venue.happens(self._venue.faults.query_failure):
             message = "the query was lost"
+            raise VenueUnavailableError(message)
+        if self._venue.refuses_request():
+            message = "429 Too Many Requests"
             raise VenueUnavailableError(message)
         await self._alive()
 

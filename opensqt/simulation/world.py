@@ -9,19 +9,21 @@ faults stop, everything must quote again, is told to cancel, and the books must 
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 from opensqt.core.facts import Directive, DirectiveGiven, Fact
-from opensqt.core.ids import AccountName, Symbol, UnitId, deployment_tag
+from opensqt.core.ids import AccountName, Symbol, TradeId, UnitId, deployment_tag
 from opensqt.core.registry import KillRow
 from opensqt.engine.decider import Identity
 from opensqt.engine.local_link import LocalManagerEnd
 from opensqt.engine.symbol_engine import StaleProcessError
-from opensqt.market.types import AccountTerms, BookOrder, VenueOptions
+from opensqt.market.types import AccountTerms, BookOrder, ClientIdRule, VenueOptions
 from opensqt.market.venue import VenueModel
+from opensqt.ports.clock import ClockPort
 from opensqt.ports.exchange import PlaceRequest
 from opensqt.ports.journal import JournalError
 from opensqt.ports.link import LinkClosedError
@@ -36,6 +38,7 @@ from opensqt.simulation.manager import ManagerProcess
 from opensqt.simulation.registry import MemoryRegistry
 from opensqt.simulation.trace import Trace
 from opensqt.simulation.venue import SimulatedVenue
+from opensqt.simulation.workflows import HostileWorkflows, WorkflowShelf
 
 ACCOUNT: Final = AccountName("paper")
 SAFETY_MS: Final = 60_000
@@ -45,6 +48,7 @@ RESTART_MS_MAX: Final = 3_000
 PAUSE_MS_MAX: Final = 15_000
 SILENCE_MS_MAX: Final = 20_000
 KILL_MS_MAX: Final = 10_000
+BAN_MS_MAX: Final = 15_000
 STALE_MS: Final = 900
 """Two of these stay below what a gate trusts its last look at the control store."""
 _LOOK_MS: Final = 50
@@ -55,6 +59,7 @@ class _Unit:
     unit: UnitId
     disk: JournalDisk
     skew_ms: int
+    shelf: WorkflowShelf = field(default_factory=WorkflowShelf)
     process: ManagerProcess | None = None
     zombies: list[ManagerProcess] = field(default_factory=list)
 
@@ -90,7 +95,7 @@ class World:
         model = VenueModel(
             instruments=[instrument(symbol) for symbol in symbols],
             accounts=[AccountTerms(name=ACCOUNT, balances={"USDT": Decimal(1_000_000)})],
-            options=VenueOptions(),
+            options=VenueOptions(client_id_rule=self._rng.choice(tuple(ClientIdRule))),
         )
         self.checker = Checker(
             deployment=self._tag,
@@ -98,6 +103,8 @@ class World:
             model=model,
             account=ACCOUNT,
         )
+        for one in self._units:
+            one.disk.written = partial(self._on_committed, one.unit)
         self._venue = SimulatedVenue(
             model,
             account=ACCOUNT,
@@ -157,12 +164,12 @@ class World:
     async def _heal(self) -> None:
         """Stop the faults; everybody must quote again, then stop, and the books must agree."""
         self._venue.faults = Faults()
-        self._venue.silent_until_ms = 0
+        self._venue.silent_until_ms = self._venue.banned_until_ms = 0
         self.trace.say("world", "healed")
         while self._works:
             await asyncio.wait(tuple(self._works))
         if not await self._holds(self._is_quoting):
-            self._fail("I9: a unit does not quote again")
+            self._fail(f"I9: a unit does not quote again: {self._idle_reasons()}")
         self.trace.say("world", "stop")
         self._tell_all(Directive.CANCEL)
         if not await self._holds(self._is_stopped):
@@ -179,6 +186,10 @@ class World:
                 return True
             await asyncio.wait((self._violation,), timeout=1)
         return False
+
+    def _idle_reasons(self) -> str:
+        engines = [one.process.engine for one in self._units if one.process is not None]
+        return ", ".join(filter(None, (engine.idle_reason for engine in engines)))
 
     def _is_quoting(self, one: _Unit) -> bool:
         process = one.process
@@ -218,6 +229,15 @@ class World:
     def _on_sent(self, request: PlaceRequest) -> None:
         self._judge(lambda: self.checker.on_sent(request))
 
+    def _on_committed(self, unit: UnitId, facts: Sequence[Fact]) -> None:
+        self._judge(lambda: self.checker.on_committed(unit, facts))
+
+    def _on_acknowledged(self, process: ManagerProcess, trades: Sequence[TradeId]) -> None:
+        self._judge(lambda: self.checker.on_acknowledged(process.unit, trades))
+
+    def _on_withheld(self, unit: UnitId) -> None:
+        self._judge(lambda: self.checker.on_withheld(unit))
+
     # -- processes
 
     async def _start_exchange(self) -> None:
@@ -228,6 +248,7 @@ class World:
             log=self.trace.log("exchange"),
             sent=self._on_sent,
             fenced=self.checker.on_fenced,
+            withheld=self._on_withheld,
         )
         await exchange.start()
         self._graveyard.append(exchange)
@@ -249,11 +270,19 @@ class World:
             one.disk,
             connect=self.connect,
             hook=self._commit_hook(one, epoch),
+            workflows=partial(self._workflows, one),
             log=self.trace.log(f"{one.unit.symbol[:3]}.{epoch}"),
             skew_ms=one.skew_ms,
+            facts_max=self._faults.facts_max,
+            acknowledged=self._on_acknowledged,
         )
         one.process = process
         process.task = self._loop.create_task(self._live(one, process))
+
+    def _workflows(self, one: _Unit, clock: ClockPort) -> HostileWorkflows:
+        return HostileWorkflows(
+            one.shelf, faults=lambda: self._venue.faults, rng=self._rng, clock=clock
+        )
 
     async def _live(self, one: _Unit, process: ManagerProcess) -> None:
         name = f"{one.unit.symbol[:3]}.{process.epoch}"
@@ -273,6 +302,8 @@ class World:
             _ = facts
             is_current = one.process is not None and one.process.epoch == epoch
             faults = self._venue.faults
+            if point is CommitPoint.BEFORE and faults.commit_ms_max:
+                await self._clock.sleep_ms(self._rng.randint(0, faults.commit_ms_max))
             if is_current and self._venue.happens(faults.commit_crash):
                 self.trace.say(one.unit.symbol, f"crash {point} commit")
                 self._kill_manager(one)
@@ -354,6 +385,9 @@ class World:
         killed = KillRow(epoch=row.epoch + 1, is_engaged=True, operator="sim")
         await self._registry.set_kill(killed, expected_epoch=row.epoch)
         release_ms = self._clock.monotonic_ms() + self._rng.randint(1_000, KILL_MS_MAX)
+        for die in (self._kill_exchange, self._kill_connector):
+            if self._rng.random() < 1 / 2:
+                self._work(self._later(self._rng.randint(0, KILL_MS_MAX // 2), die))
         while self._clock.monotonic_ms() < release_ms:
             if not self.checker.is_killed and self._is_kill_confirmed(killed.epoch):
                 self.trace.say("world", "kill acknowledged")
@@ -367,6 +401,10 @@ class World:
         exchange, guard = self._exchange, self._connector.guard
         is_shut = exchange is not None and exchange.confirmed_kill >= epoch
         return is_shut and guard is not None and guard.is_killed
+
+    async def _later(self, wait_ms: int, work: Callable[[], Awaitable[None]]) -> None:
+        await self._clock.sleep_ms(wait_ms)
+        await work()
 
     async def _soon(self) -> None:
         await self._clock.sleep_ms(self._rng.randint(10, RESTART_MS_MAX))
@@ -388,6 +426,7 @@ class World:
             + ["pause exchange"] * faults.exchange_pauses
             + ["stream"] * faults.stream_cuts
             + ["silence"] * faults.silences
+            + ["ban"] * faults.bans
             + ["link"] * faults.link_cuts
             + ["kill"] * faults.kills
         )
@@ -404,6 +443,9 @@ class World:
             case "silence":
                 silence_ms = self._rng.randint(1_000, SILENCE_MS_MAX)
                 self._venue.silent_until_ms = self._clock.now_ms() + silence_ms
+            case "ban":
+                ban_ms = self._rng.randint(1_000, BAN_MS_MAX)
+                self._venue.banned_until_ms = self._clock.now_ms() + ban_ms
             case "manager":
                 self._kill_manager(one)
             case "link":

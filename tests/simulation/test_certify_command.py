@@ -26,17 +26,17 @@ def test_a_clean_run_reports_what_it_did(capsys: pytest.CaptureFixture[str]) -> 
 def test_a_planted_bug_is_reported_with_the_seed_that_found_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    code = main(["certify", "--mutant", "cancel_is_success", "--seeds", "30", "--json"])
+    code = main(["certify", "--mutant", "cancel_as_success", "--seeds", "30", "--json"])
 
     (row,) = json.loads(capsys.readouterr().out)["mutants"]
-    assert (code, row["name"], row["caught"]) == (0, "cancel_is_success", True)
+    assert (code, row["name"], row["caught"]) == (0, "cancel_as_success", True)
 
 
 def test_a_bug_that_is_not_found_fails_the_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(Faults, "draw", lambda _: Faults())
-    code = main(["certify", "--mutant", "absent_after_one", "--seeds", "1", "--json"])
+    code = main(["certify", "--mutant", "absent_after_one_not_found", "--seeds", "1", "--json"])
 
     (row,) = json.loads(capsys.readouterr().out)["mutants"]
     assert (code, row["caught"]) == (1, False)
@@ -44,11 +44,11 @@ def test_a_bug_that_is_not_found_fails_the_command(
 
 def test_an_unknown_mutant_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["certify", "--mutant", "nonsense"]) == 2
-    assert "cancel_is_success" in capsys.readouterr().err
+    assert "cancel_as_success" in capsys.readouterr().err
 
 
 def test_a_failing_world_is_made_smaller() -> None:
-    with mutant("cancel_is_success").planted():
+    with mutant("cancel_as_success").planted():
         failing = next(one.seed for one in run_seeds(range(30), jobs=0) if one.violation)
         found = shrunk(failing)
 
