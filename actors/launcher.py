@@ -114,6 +114,7 @@ async def _create(
         data_dir=str(deployment.data_dir),
         run_root=environ.get("XDG_RUNTIME_DIR", ""),
         log_level=environ.get("OPENSQT_LOG_LEVEL", "info"),
+        store=deployment.store,
         engine=str(deployment.engine_type),
     )
     options = {

@@ -8,7 +8,13 @@ from typing import Final
 
 from opensqt.bootstrap.catalog import DeploymentCatalog
 from opensqt.bootstrap.down_mark import DownMark
-from opensqt.bootstrap.runtime import CONTROL_ENDPOINT, Runtime, fresh_bytes, incarnation_of
+from opensqt.bootstrap.runtime import (
+    CONTROL_ENDPOINT,
+    Runtime,
+    fresh_bytes,
+    incarnation_of,
+    remember_store,
+)
 from opensqt.bootstrap.standalone import Standalone, children_of
 from opensqt.config.deployment import Deployment
 from opensqt.engine.orchestrator import Orchestrator, OrchestratorPorts, OrchestratorSettings
@@ -76,6 +82,7 @@ class OrchestratorProcess:
         endpoint = Endpoint(self._run.path, CONTROL_ENDPOINT)
         try:
             registry = await asyncio.to_thread(self._open_stores)
+            remember_store(self._runtime)
             orchestrator = self._compose(registry)
             self._keep_children()
             await orchestrator.start()

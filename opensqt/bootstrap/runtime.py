@@ -8,10 +8,11 @@ from typing import Final
 
 from opensqt.core.ids import AccountName
 from opensqt.storage.location import Location
-from opensqt.system.rundir import RunDir
+from opensqt.system.rundir import RunDir, write_atomically
 
 CONTROL_ENDPOINT: Final = "control"
 """Name under which the orchestrator's process serves the ControlService."""
+_STORE_FILE: Final = "store"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,7 @@ class Runtime:
     store: str = ""
     """Address of the PostgreSQL server; empty = files in the data directory."""
     log_level: str = "info"
-    engine: str = "simple"
+    engine: str = "dbos"
     """How decisions are made durable beside the journal: ``simple`` or ``dbos``."""
 
     @property
@@ -37,6 +38,23 @@ class Runtime:
         """Return the run directory, made if it is missing."""
         environ = {"XDG_RUNTIME_DIR": self.run_root} if self.run_root else {}
         return RunDir(Path(self.data_dir), environ)
+
+
+def remembered_store(data_dir: Path) -> str:
+    """Return the store of the deployment that last ran in a data directory; empty = its files."""
+    try:
+        return (data_dir / _STORE_FILE).read_text("utf-8").strip()
+    except OSError:
+        return ""
+
+
+def remember_store(runtime: Runtime) -> None:
+    """Note the store where commands find it that are not told the configuration."""
+    path = Path(runtime.data_dir) / _STORE_FILE
+    if runtime.store:
+        write_atomically(path, f"{runtime.store}\n")
+    else:
+        path.unlink(missing_ok=True)
 
 
 def link_name(account: AccountName) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from opensqt.bootstrap.runtime import Runtime, build_text, fresh_bytes, link_name
+from opensqt.bootstrap.workflows import workflows_of
 from opensqt.core import codec
 from opensqt.core.facts import Directive
 from opensqt.core.ids import UnitId
@@ -22,8 +23,6 @@ from opensqt.engine.symbol_engine import StaleProcessError, SymbolEngine
 from opensqt.engine.unit_explanation import explained_unit
 from opensqt.engine.unit_follower import UnitFollower
 from opensqt.engine.unit_status import UnitStatus, unit_status
-from opensqt.engine.workflow import DirectWorkflows
-from opensqt.ports.workflow import WorkflowPort
 from opensqt.rpc.endpoint import UnixLocator
 from opensqt.rpc.link_client import GrpcLink
 from opensqt.storage.control import SqlControlStore, open_control
@@ -166,7 +165,7 @@ class SymbolProcess:
             raise UnitGoneError(f"{self._unit.text} is not registered")
         epoch = await registry.next_symbol_epoch(self._unit)
         journal = await asyncio.to_thread(open_journal, self._runtime.location, self._unit)
-        workflows = self._workflows()
+        workflows = workflows_of(self._runtime, host=self._unit.path)
         engine = SymbolEngine(
             Identity(
                 unit=self._unit,
@@ -193,15 +192,6 @@ class SymbolProcess:
         finally:
             await workflows.stop()
             journal.close()
-
-    def _workflows(self) -> WorkflowPort:
-        if self._runtime.engine != "dbos":
-            return DirectWorkflows()
-        # Imported only where it is used: it costs as much as everything else of the process.
-        from opensqt.durable.workflows import DbosWorkflows, WorkflowStore
-
-        store = WorkflowStore(host=self._unit.path, location=str(self._runtime.location))
-        return DbosWorkflows(store)
 
     async def _watch_memory(self) -> None:
         while True:

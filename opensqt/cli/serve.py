@@ -118,7 +118,9 @@ def connector_config(
         account=account.name,
         keys=lambda: Credentials(api_key=secrets.api_key, secret=secrets.secret_key),
         runtime=Runtime(
-            data_dir=str(deployment.data_dir), run_root=os.environ.get("XDG_RUNTIME_DIR", "")
+            data_dir=str(deployment.data_dir),
+            run_root=os.environ.get("XDG_RUNTIME_DIR", ""),
+            store=deployment.store,
         ),
         paper=_local_endpoint(deployment, account),
         lock=FileLock(

@@ -25,7 +25,7 @@ _CONNECTOR: Final = "connector-"
 # What processes of a deployment write below its data directory.
 _FOLDERS: Final = ("symbols", "hosts", "paper")
 _LOG_FILES: Final = ("logs/*.log", "logs/*.log.1", "logs/*.out")
-_FILES: Final = ("control.db*", "down", ".down.*", *_LOG_FILES)
+_FILES: Final = ("control.db*", "store", "down", ".down.*", *_LOG_FILES)
 
 Say = Callable[[str], None]
 
@@ -118,9 +118,13 @@ async def _cancel_without_orchestrator(
     data: Path, names: list[str], *, clock: ClockPort, say: Say
 ) -> bool:
     from opensqt.bootstrap.last_cancel import LastCancelError, cancel_account
-    from opensqt.bootstrap.runtime import Runtime
+    from opensqt.bootstrap.runtime import Runtime, remembered_store
 
-    runtime = Runtime(data_dir=str(data), run_root=os.environ.get("XDG_RUNTIME_DIR", ""))
+    runtime = Runtime(
+        data_dir=str(data),
+        run_root=os.environ.get("XDG_RUNTIME_DIR", ""),
+        store=remembered_store(data),
+    )
     accounts = [name.removeprefix(_CONNECTOR) for name in names if name.startswith(_CONNECTOR)]
     if not accounts:
         say("no connector runs: our orders could not be canceled")

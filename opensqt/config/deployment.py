@@ -114,6 +114,8 @@ class Deployment:
     timezone: str
     data_dir: Path
     """Absolute."""
+    store: str
+    """Address of the PostgreSQL server of registry, journals and workflows; empty = files."""
     engine_type: EngineType
     current_exchange: ExchangeName
     remote: RemoteConfig

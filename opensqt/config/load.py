@@ -280,6 +280,7 @@ def _deployment(settings: Settings, merged: Merged, path: Path) -> Deployment:
         mode=Mode(app.mode),
         timezone=app.timezone,
         data_dir=resolved(app.data_dir) or Path("data"),
+        store=app.store,
         engine_type=EngineType(app.engine_type),
         current_exchange=ExchangeName(app.current_exchange),
         remote=RemoteConfig(address=settings.remote.address),

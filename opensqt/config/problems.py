@@ -1,10 +1,12 @@
 """What is wrong with a configuration, one line per problem."""
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 _GOT_LENGTH_MAX = 60
+_PASSWORD = re.compile(r"(://[^:/@\s]*):[^@\s]*@")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -52,7 +54,8 @@ class ConfigError(Exception):
 
 
 def quoted(text: str) -> str:
-    """Return text on one line, in quotes, cut to a readable length."""
+    """Return text on one line, in quotes, cut to a readable length, without passwords."""
+    text = _PASSWORD.sub(r"\1:***@", text)
     short = text if len(text) <= _GOT_LENGTH_MAX else f"{text[:_GOT_LENGTH_MAX]}..."
     return repr(short)
 

@@ -68,7 +68,12 @@ class AppSettings(Section):
         default="remote", description="remote = through the connector process"
     )
     engine_type: Literal["simple", "dbos"] = Field(
-        default="simple", description="how workflows run"
+        default="dbos", description="dbos = decisions and removals as durable workflows"
+    )
+    store: str = Field(
+        default="",
+        pattern=r"^$|^postgres(ql)?://([^:@/\s]+@)?[^:@\s]*(:[0-9]{1,5})?(/[^@\s]*)?$",
+        description="postgresql://user@host/database, no password; empty = files in data_dir",
     )
     timezone: str = Field(
         default="UTC", min_length=1, max_length=64, description="time zone of displayed times"

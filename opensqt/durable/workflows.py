@@ -29,6 +29,7 @@ from dbos._error import DBOSException
 from dbos._serialization import Serializer
 
 from opensqt.durable.database import compact, open_engine
+from opensqt.ports.telemetry import LogPort
 from opensqt.ports.workflow import WorkflowHandler, WorkflowStoreError
 
 WORKFLOW_ABI: Final = "1"
@@ -94,9 +95,10 @@ def _exception_text(value: object) -> object:
 class DbosWorkflows:
     """Durable runs of registered handlers. One per process; handlers run on the owner's loop."""
 
-    def __init__(self, store: WorkflowStore) -> None:
+    def __init__(self, store: WorkflowStore, *, log: LogPort) -> None:
         """Keep the configuration; ``start`` opens the store."""
         self._store = store
+        self._log = log
         self._handlers: dict[str, WorkflowHandler] = {}
         # Synchronous DBOS calls refuse to run where an event loop runs, so they get a thread.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dbos")
@@ -122,8 +124,9 @@ class DbosWorkflows:
         try:
             self._workflow = await self._on_thread(self._launch)
         except (sa.exc.SQLAlchemyError, DBOSException, OSError, SystemExit) as error:
+            place = self._place
             await self._on_thread(self._close)
-            raise WorkflowStoreError(f"{self._place}: {_line(error)}") from error
+            raise WorkflowStoreError(f"{place}: {_line(error)}") from error
         self._pruning = self._loop.create_task(self._prune_for_ever())
 
     async def run(self, name: str, workflow_id: str, inputs: str) -> str:
@@ -151,7 +154,10 @@ class DbosWorkflows:
             self._pruning.cancel()
             await asyncio.gather(self._pruning, return_exceptions=True)
             self._pruning = None
+        # DBOS has made its own threads those of the whole loop, and they end with it.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
         await self._on_thread(self._close)
+        self._thread.shutdown(wait=False)
 
     async def prune(self) -> int:
         """Delete finished runs beyond the number kept; return how many were deleted."""
@@ -183,7 +189,8 @@ class DbosWorkflows:
             "scheduler_polling_interval_sec": _SCHEDULES_EVERY_S,
             "notification_listener_polling_interval_sec": _EVENTS_EVERY_S,
             "enable_otlp": False,
-            "log_level": "WARNING",
+            # What fails here is raised, and told in one line by who asked for it.
+            "log_level": "CRITICAL",
         }
         DBOS(config=config)
 
@@ -228,8 +235,8 @@ class DbosWorkflows:
             self._runs_since_pruning = 0
             try:
                 await self.prune()
-            except (sa.exc.SQLAlchemyError, DBOSException):
-                DBOS.logger.warning("workflows could not be pruned", exc_info=True)
+            except (sa.exc.SQLAlchemyError, DBOSException) as error:
+                self._log.warning("workflows.not_pruned", reason=_line(error))
 
     def _prune_some(self) -> int:
         finished = DBOS.list_workflows(
@@ -264,4 +271,5 @@ def _system_database() -> Any:
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    cause = getattr(error, "orig", None) or error
+    return " ".join(f"{type(cause).__name__}: {cause}".split())

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from opensqt.config.deployment import ExchangeName, Mode
+from opensqt.bootstrap.runtime import Runtime
+from opensqt.config.deployment import EngineType, ExchangeName, Mode
 from opensqt.config.load import load, load_keys
 from opensqt.config.problems import ConfigError
 from opensqt.core.grid.config import IntervalUnit, QuantityUnit
@@ -155,13 +156,31 @@ def test_a_mistake_in_the_environment_is_named_there(tmp_path: Path) -> None:
     assert lines_of(write(tmp_path, GOOD), environment) == [
         (
             "environment OPENSQT_APP__MOED app.moed: got unknown key 'moed', expected mode, "
-            "current_exchange, engine_type, timezone or data_dir; fix: did you mean 'mode'?"
+            "current_exchange, engine_type, store, timezone or data_dir; fix: did you mean 'mode'?"
         ),
         (
             "environment OPENSQT_PAPER__SEED paper.seed: got 'x', expected an integer from 0 to "
             "2147483647; fix: the default is 7"
         ),
     ]
+
+
+def test_decisions_run_as_durable_workflows_unless_told_otherwise(tmp_path: Path) -> None:
+    text = GOOD.replace("accounts:", "app: {engine_type: simple}\naccounts:", 1)
+
+    assert load(write(tmp_path, GOOD), {}).engine_type is EngineType.DBOS
+    assert load(write(tmp_path, text), {}).engine_type is EngineType.SIMPLE
+    assert load(ROOT / "configs/paper.yaml", {}).engine_type is EngineType.DBOS
+    assert Runtime(data_dir=str(tmp_path)).engine == EngineType.DBOS
+
+
+@pytest.mark.parametrize(
+    "address", ["postgresql:///sqt", "postgresql://me@db:5432/sqt", "postgres://db", ""]
+)
+def test_a_server_is_named_without_a_password(tmp_path: Path, address: str) -> None:
+    environment = {"OPENSQT_APP__STORE": address}
+
+    assert load(write(tmp_path, GOOD), environment).store == address
 
 
 def test_secrets_stay_out_of_the_deployment_and_of_every_text(tmp_path: Path) -> None:
