@@ -39,16 +39,27 @@ class BinanceFeed:
         session: aiohttp.ClientSession,
         keys: ListenKeys,
         seen: Callable[[OrderUpdate], None],
+        last_wanted: Callable[[Symbol], None],
         clock: ClockPort,
         log: LogPort,
     ) -> None:
-        """Connect nothing yet. ``seen`` is told of every order before its update is queued."""
+        """Connect nothing yet.
+
+        ``seen`` is told of every order before its update is queued, ``last_wanted`` of symbols
+        whose last price must be asked for: a quote alone makes no price.
+        """
         self._session = session
         self._clock = clock
         self._log = log
         self._events = EventQueue(conflate_ms=_CONFLATE_MS)
-        self._board = PriceBoard(clock=clock, log=log, changed=self._events.prices_changed)
+        self._board = PriceBoard(
+            clock=clock,
+            log=log,
+            changed=self._events.prices_changed,
+            forgotten=lambda: self._want_last(self._board.symbols),
+        )
         self._events.add_source(self._board.take)
+        self._last_wanted = last_wanted
         self._public = self._reader(_PUBLIC_URL, (Feed.QUOTE, Feed.TRADE))
         self._market = self._reader(_MARKET_URL, (Feed.MARK,))
         self._user = UserReader(
@@ -96,8 +107,8 @@ class BinanceFeed:
         """Yield batches of events; one consumer at a time."""
         return self._events.batches()
 
-    async def watch(self, symbols: frozenset[Symbol]) -> frozenset[Symbol]:
-        """Set whose prices are wanted, without closing a socket; return those new.
+    async def watch(self, symbols: frozenset[Symbol]) -> None:
+        """Set whose prices are wanted, without closing a socket.
 
         Raise ``UnknownSymbolError`` for a symbol of another market; then nothing has changed.
         """
@@ -109,7 +120,11 @@ class BinanceFeed:
         self._board.watch(symbols)
         await self._public.watch_changed()
         await self._market.watch_changed()
-        return new
+        self._want_last(new)
+
+    def lacks_last(self, symbol: Symbol) -> bool:
+        """Tell whether a watched symbol has no last price yet."""
+        return self._board.lacks_last(symbol)
 
     def seed_last(self, symbol: Symbol, price: Decimal) -> None:
         """Set the last price of a symbol that has not traded since it is watched."""
@@ -119,6 +134,10 @@ class BinanceFeed:
         return PublicReader(
             url, feeds, board=self._board, events=self._events, clock=self._clock, log=self._log
         )
+
+    def _want_last(self, symbols: frozenset[Symbol]) -> None:
+        for symbol in symbols:
+            self._last_wanted(symbol)
 
     def _keeper(self, config: SocketConfig, reader: PublicReader | UserReader) -> SocketKeeper:
         return SocketKeeper(config, reader, session=self._session, clock=self._clock, log=self._log)

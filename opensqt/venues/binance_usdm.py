@@ -74,6 +74,7 @@ _LIMITS: Final = LimiterConfig(
 _KEY_UNKNOWN: Final = "-1125"
 _CLOCK_SYNC_MS: Final = 60_000
 _CLOCK_RETRY_MS: Final = 5_000
+_LAST_RETRY_MS: Final = 1_000
 _RULES_MS: Final = 5 * 60 * 1_000
 _CLIENT_IDS_MAX: Final = 100_000
 
@@ -129,6 +130,7 @@ class BinanceUsdm:
             session=session,
             keys=_Keys(send=self._send_key),
             seen=lambda update: self._remember(update.order),
+            last_wanted=self._want_last,
             clock=clock,
             log=log,
         )
@@ -330,21 +332,25 @@ class BinanceUsdm:
 
     async def watch(self, symbols: frozenset[Symbol]) -> None:
         """Set which symbols' prices are wanted; sockets stay open."""
-        for symbol in await self._feed.watch(symbols):
-            seeding = asyncio.create_task(self._seed_last(symbol))
-            self._seeding.add(seeding)
-            seeding.add_done_callback(self._seeding.discard)
+        await self._feed.watch(symbols)
+
+    def _want_last(self, symbol: Symbol) -> None:
+        seeding = asyncio.create_task(self._seed_last(symbol))
+        self._seeding.add(seeding)
+        seeding.add_done_callback(self._seeding.discard)
 
     async def _seed_last(self, symbol: Symbol) -> None:
-        # A quote alone makes no price; a symbol may not trade for minutes.
-        try:
-            params: binance.Params = {"symbol": binance.venue_symbol(symbol)}
-            reply = await self._read(_LAST_PRICE, params, ReadPriority.STATE)
-            price, _ = _decoded(binance.last_price_of, reply)
-        except VenueUnavailableError as error:
-            self._log.warning("stream.no_last_price", symbol=symbol, error=str(error))
-        else:
-            self._feed.seed_last(symbol, price)
+        # A symbol may not trade for minutes.
+        while self._feed.lacks_last(symbol):
+            try:
+                params: binance.Params = {"symbol": binance.venue_symbol(symbol)}
+                reply = await self._read(_LAST_PRICE, params, ReadPriority.STATE)
+                price, _ = _decoded(binance.last_price_of, reply)
+            except VenueUnavailableError as error:
+                self._log.warning("stream.no_last_price", symbol=symbol, error=str(error))
+                await self._clock.sleep_ms(_LAST_RETRY_MS)
+            else:
+                self._feed.seed_last(symbol, price)
 
     # -------------------------------------------------------------------------- internal
 

@@ -84,7 +84,16 @@ class _Slot:
 class PriceBoard:
     """Newest prices of all watched symbols, filled by the sockets, emptied by the consumer."""
 
-    def __init__(self, *, clock: ClockPort, log: LogPort, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        *,
+        clock: ClockPort,
+        log: LogPort,
+        changed: Callable[[], None],
+        forgotten: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Call ``changed`` on news, ``forgotten`` when last prices must be asked for again."""
+        self._forgotten = forgotten
         self._now = clock.now_ms
         self._log = log
         self._changed = changed
@@ -122,6 +131,20 @@ class PriceBoard:
         book = self._books.get(symbol)
         if book is not None and book.last is None:
             book.last = price
+
+    def lacks_last(self, symbol: Symbol) -> bool:
+        """Tell whether a watched symbol has no last price yet."""
+        book = self._books.get(symbol)
+        return book is not None and book.last is None
+
+    def forget(self) -> None:
+        """Drop all prices: what happened while the socket of the quotes was down is not known."""
+        for slot in self._dirty:
+            slot.is_dirty = False
+        self._dirty.clear()
+        for book in self._books.values():
+            book.bid = book.ask = book.last = None
+        self._forgotten()
 
     def heard(self) -> None:
         """Note that the socket of the quotes answered: what it had to say before was read."""
@@ -203,6 +226,7 @@ class PublicReader(SocketReader):
         self._url = url
         self._feeds = tuple(feeds)
         self._brings_quotes = Feed.QUOTE in self._feeds
+        self._was_open = False
         self._board = board
         self._events = events
         self._clock = clock
@@ -221,6 +245,9 @@ class PublicReader(SocketReader):
 
     async def opened(self, socket: OpenSocket) -> None:
         self._socket, self._subscribed = socket, frozenset()
+        if self._brings_quotes and self._was_open:
+            self._board.forget()
+        self._was_open = True
         await self._subscribe()
         self._tell(StreamPhase.LIVE, "connected")
 

@@ -341,6 +341,25 @@ async def test_a_cut_socket_is_dialed_again_and_subscribed_again() -> None:
     assert [one["params"] for one in world.requests()] == [["btcusdt@bookTicker", "btcusdt@trade"]]
 
 
+async def test_prices_from_before_an_outage_are_not_used_after_it() -> None:
+    async with connected() as world:
+        await world.server.peers[0].send(quote("10", "11"), trade("10.5"))
+        await until(world.prices)
+        world.server.peers[0].abort()
+        await world.stream.live(2)
+        assert world.board.lacks_last(BTC)
+        before = len(world.prices())
+        await world.server.peers[1].send(quote("20", "21"))
+        await asyncio.sleep(0.1)
+        assert len(world.prices()) == before
+
+        world.board.seed_last(BTC, Decimal("20.5"))
+        await world.server.peers[1].send(quote("20", "21"))
+        await until(lambda: len(world.prices()) > before)
+
+    assert world.prices()[-1].last == Decimal("20.5")
+
+
 async def test_a_silent_socket_is_left_for_a_new_one() -> None:
     async with connected() as world:
         await world.stream.live(2)

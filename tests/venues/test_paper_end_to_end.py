@@ -178,6 +178,33 @@ async def test_a_symbol_is_added_without_dropping_the_socket(tmp_path: Path) -> 
         assert StreamPhase.DOWN not in world.phases(StreamKind.PUBLIC)
 
 
+async def test_after_an_outage_the_last_price_is_asked_for_again(tmp_path: Path) -> None:
+    async with paper_world(tmp_path) as world:
+        await until(lambda: StreamPhase.LIVE in world.phases(StreamKind.PUBLIC))
+        await world.quote("60010.0", "60010.1")
+        await world.trade("60010.1", "0.5")
+        await until(lambda: (p := newest_price(world)) is not None and p.last == Decimal("60010.1"))
+        before = len(world.of(PriceUpdate))
+        await world.fault("disconnect", "GET /public")
+        await until(
+            lambda: (
+                world.phases(StreamKind.PUBLIC)[-2:]
+                == [
+                    StreamPhase.DOWN,
+                    StreamPhase.LIVE,
+                ]
+            )
+        )
+        # Nobody trades: without being asked for, the last price would be missing for ever.
+        await world.quote("60020.0", "60020.1")
+
+        await until(lambda: len(world.of(PriceUpdate)) > before)
+
+        price = newest_price(world)
+        assert price is not None
+        assert price.last == Decimal("60010.1")
+
+
 async def test_a_cut_private_stream_comes_back_with_a_gap(tmp_path: Path) -> None:
     async with paper_world(tmp_path) as world:
         assert world.phases(StreamKind.PRIVATE) == [StreamPhase.GAP, StreamPhase.LIVE]
