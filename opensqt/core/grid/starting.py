@@ -61,10 +61,10 @@ def starting_position(
         reason="starting position adopted",
         at_ms=UnixMs(now_ms),
     )
-    return Start(facts=(*anchoring, adjustment, *_seeds(desk, strange, price)))
+    return Start(facts=(*anchoring, adjustment, *seeds(desk, strange, price)))
 
 
-def _seeds(desk: Desk, quantity: Decimal, price: Decimal) -> tuple[Fact, ...]:
+def seeds(desk: Desk, quantity: Decimal, price: Decimal) -> tuple[Fact, ...]:
     """Return ``quantity`` laid out on the levels above ``price``, the last taking the rest."""
     first = _first_above(desk, price)
     targets = [desk.target_quantity(desk.state.level_price(first))]
