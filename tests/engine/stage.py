@@ -25,6 +25,7 @@ from opensqt.engine.symbol_engine import SymbolEngine
 from opensqt.engine.workflow import DirectWorkflows
 from opensqt.market.types import AccountTerms, Quote, VenueOptions
 from opensqt.market.venue import VenueModel
+from opensqt.ports.workflow import WorkflowPort
 from opensqt.simulation.faults import Faults
 from opensqt.simulation.journal import CommitHook, JournalDisk, MemoryJournal
 from opensqt.simulation.loop import VirtualClock, VirtualLoop, run_virtual
@@ -49,7 +50,8 @@ CONFIG = UnitConfig(
 class Stage:
     """The parts, and short ways to say what happens."""
 
-    loop: VirtualLoop
+    loop: asyncio.AbstractEventLoop
+    """A virtual one, unless a story needs threads."""
     hook: CommitHook | None = None
     disk: JournalDisk = field(default_factory=lambda: JournalDisk(unit=UNIT))
     log: QuietLog = field(default_factory=QuietLog)
@@ -57,6 +59,10 @@ class Stage:
     kill: KillRow = field(default_factory=KillRow)
     has_prices: bool = True
     venue_type: type[VenueConnection] = VenueConnection
+    config: UnitConfig = CONFIG
+    workflows: Callable[[], WorkflowPort] = DirectWorkflows
+    accepted: list[str] = field(default_factory=list)
+    """Client order ids the venue has taken, in the order in which it did."""
 
     def __post_init__(self) -> None:
         self.clock = VirtualClock(self.loop)
@@ -71,7 +77,7 @@ class Stage:
             faults=Faults(latency_ms_max=2, event_delay_ms_max=2),
             rng=random.Random(1),
             clock=self.clock,
-            accepted=lambda _: None,
+            accepted=lambda order: self.accepted.append(order.client_order_id),
         )
         self.venue = self.venue_type(self.world, self.clock)
         self.registry = MemoryRegistry(deployment=TAG)
@@ -90,11 +96,11 @@ class Stage:
     def make_engine(self, *, epoch: int) -> SymbolEngine:
         return SymbolEngine(
             Identity(unit=UNIT, deployment=TAG, epoch=epoch, build="t", host="t", pid=epoch),
-            CONFIG,
+            self.config,
             config_version=1,
             journal=MemoryJournal(self.disk, hook=self.hook),
             link=self,
-            workflows=DirectWorkflows(),
+            workflows=self.workflows(),
             clock=self.clock,
             log=self.log,
         )
