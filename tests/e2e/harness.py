@@ -328,6 +328,9 @@ class Scenario:
             snapshot=snapshot, replayed=self.replayed, facts=tuple(self._facts), ledger=ledger
         )
         problems = [] if answer["is_ready"] else [f"not ready: {answer['symbol']}"]
+        is_running = snapshot.directive is Directive.RUN and not snapshot.quarantine
+        if is_running and snapshot.anchor is None:
+            problems.append("the grid has no anchor yet")
         problems += differences(self.deployment, witnesses)
         problems += await self._price_problems(answer.get("price"))
         problems += wishes(snapshot, self.config.grid, self._ticked(), now_ms=self._now())

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -16,23 +17,58 @@ def has_programs() -> bool:
     return all(shutil.which(name) for name in ("initdb", "postgres", "pg_ctl"))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresServer:
+    """A running server."""
+
+    folder: Path
+    user: str | None
+    """Account the server runs as; None = our own."""
+    port: int
+
+    @property
+    def address(self) -> str:
+        """Return the address without a database name."""
+        return f"postgresql://test@127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it, recovering whatever an immediate stop has left; return once it answers."""
+        options = f"-p {self.port} -h 127.0.0.1 -k {self.folder}"
+        _run(
+            self.user,
+            *("pg_ctl", "-D", str(self.folder / "data"), "-w"),
+            *("-l", str(self.folder / "log"), "-o", options, "start"),
+        )
+
+    def stop(self) -> None:
+        """End it at once, as a crash would: no connection is served to its end."""
+        data = str(self.folder / "data")
+        _run(self.user, "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
+
+
 @contextmanager
-def running_server() -> Iterator[str]:
-    """Yield the address of a fresh server, without a database name."""
+def started_server() -> Iterator[PostgresServer]:
+    """Yield a fresh server that may be stopped and started."""
     user = _server_user()
     # Not below pytest's folder: the server's user could not enter it.
     with tempfile.TemporaryDirectory(prefix="opensqt-pg-") as scratch:
         folder = Path(scratch)
         if user is not None:
             os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
-        data, log, port = str(folder / "data"), str(folder / "log"), _free_port()
-        _run(user, "initdb", "-D", data, "-U", "test", "-A", "trust", "-N")
-        options = f"-p {port} -h 127.0.0.1 -k {folder}"
-        _run(user, "pg_ctl", "-D", data, "-w", "-l", log, "-o", options, "start")
+        _run(user, "initdb", "-D", str(folder / "data"), "-U", "test", "-A", "trust", "-N")
+        server = PostgresServer(folder=folder, user=user, port=_free_port())
+        server.start()
         try:
-            yield f"postgresql://test@127.0.0.1:{port}"
+            yield server
         finally:
-            _run(user, "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
+            server.stop()
+
+
+@contextmanager
+def running_server() -> Iterator[str]:
+    """Yield the address of a fresh server, without a database name."""
+    with started_server() as server:
+        yield server.address
 
 
 def _server_user() -> str | None:
