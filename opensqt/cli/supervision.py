@@ -14,8 +14,8 @@ from opensqt.system.process import ProcessName
 
 BACKOFF_MS: Final = (200, 500, 1_000, 2_000, 5_000, 10_000, 30_000)
 """Pauses after one failure in a row, two, three...; the last one repeats."""
-STEADY_MS: Final = 60_000
-"""A child that ran this long had no failure in a row before."""
+STEADY_MS: Final = 10_000
+"""A child that was ready and ran this long had no failure in a row before."""
 
 
 class Kind(StrEnum):
@@ -113,7 +113,8 @@ def after_exit(spec: ChildSpec, state: ChildState, *, is_success: bool, now_ms: 
     ended = replace(state, pid=0, start=0, is_ready=False)
     if spec.kind is Kind.TASK and is_success:
         return replace(ended, is_done=True, failures=0, due_ms=0)
-    failures = 1 if now_ms - state.started_ms >= STEADY_MS else state.failures + 1
+    was_steady = state.is_ready and now_ms - state.started_ms >= STEADY_MS
+    failures = 1 if was_steady else state.failures + 1
     return replace(
         ended,
         failures=failures,

@@ -62,12 +62,18 @@ def test_each_failure_in_a_row_makes_the_pause_longer_up_to_a_bound() -> None:
 
 
 def test_a_steady_run_forgives_earlier_failures() -> None:
-    state = ChildState(pid=1, start=1, failures=6, started_ms=0)
+    state = ChildState(pid=1, start=1, failures=6, started_ms=0, is_ready=True)
 
     ended = after_exit(HEAD, state, is_success=False, now_ms=STEADY_MS)
 
     assert ended.failures == 1
     assert ended.due_ms == STEADY_MS + backoff_ms(1)
+
+
+def test_a_child_that_was_never_ready_was_not_steady_however_long_it_took() -> None:
+    state = ChildState(pid=1, start=1, failures=2, started_ms=0)
+
+    assert after_exit(HEAD, state, is_success=False, now_ms=10 * STEADY_MS).failures == 3
 
 
 def test_a_service_that_ends_well_is_started_again_all_the_same() -> None:
