@@ -28,6 +28,8 @@ class Runtime:
     log_level: str = "info"
     engine: str = "dbos"
     """How decisions are made durable beside the journal: ``simple`` or ``dbos``."""
+    workflow_abi: str = ""
+    """Version of the inputs of stored workflows; empty = this build's."""
 
     @property
     def location(self) -> Location:

@@ -20,16 +20,17 @@ def workflows_of(runtime: Runtime, *, host: str) -> WorkflowPort:
     """Return the workflows of a process; ``host`` is its role, stable over restarts."""
     if runtime.engine == "simple":
         return DirectWorkflows()
-    return DurableWorkflows(host, location=str(runtime.location))
+    return DurableWorkflows(host, location=str(runtime.location), abi=runtime.workflow_abi)
 
 
 class DurableWorkflows:
     """``WorkflowPort`` that begins to exist with ``start``."""
 
-    def __init__(self, host: str, *, location: str) -> None:
+    def __init__(self, host: str, *, location: str, abi: str = "") -> None:
         """Keep the configuration; nothing is imported or opened yet."""
         self._host = host
         self._location = location
+        self._abi = abi
         self._handlers: dict[str, WorkflowHandler] = {}
         self._opened: DbosWorkflows | None = None
 
@@ -60,5 +61,5 @@ class DurableWorkflows:
     def _make(self) -> "DbosWorkflows":
         from opensqt.durable.workflows import DbosWorkflows, WorkflowStore
 
-        store = WorkflowStore(host=self._host, location=self._location)
+        store = WorkflowStore(host=self._host, location=self._location, abi=self._abi)
         return DbosWorkflows(store, log=log.get("opensqt.workflows", host=self._host))

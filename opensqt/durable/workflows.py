@@ -54,11 +54,18 @@ class WorkflowStore:
     """Name of the process's role, unique in the deployment and stable over restarts."""
     location: str
     """A folder (SQLite file ``hosts/<host>/dbos.db`` in it) or a ``postgresql://`` URL."""
+    abi: str = ""
+    """What the stored inputs mean: a run stored under another one is not run again; empty = now."""
     keep_finished: int = 2_000
     """How many finished workflows survive pruning; the journal is what explains an order."""
     prune_every_ms: int = 60_000
     prune_every_runs: int = 2_000
     """Pruning does not wait for its time once so many workflows have run."""
+
+    @property
+    def version(self) -> str:
+        """Return what DBOS calls the version of the application."""
+        return f"{self.abi or WORKFLOW_ABI}-{self.host}"
 
 
 class JsonSerializer(Serializer):
@@ -182,7 +189,7 @@ class DbosWorkflows:
         config: DBOSConfig = {
             "name": application_name(self._store.host),
             "executor_id": self._store.host,
-            "application_version": f"{WORKFLOW_ABI}-{self._store.host}",
+            "application_version": self._store.version,
             "system_database_engine": self._engine,
             "serializer": JsonSerializer(),
             "use_listen_notify": False,
@@ -257,7 +264,7 @@ class DbosWorkflows:
         left = DBOS.list_workflows(
             status=_UNFINISHED, executor_id=self._store.host, load_input=False, load_output=False
         )
-        own = f"{WORKFLOW_ABI}-{self._store.host}"
+        own = self._store.version
         foreign = [one.workflow_id for one in left if one.app_version != own]
         if foreign:
             DBOS.delete_workflows(foreign)

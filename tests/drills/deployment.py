@@ -70,6 +70,7 @@ class Deployment:
         self.data = folder / "data"
         self._known: set[ProcessName] = set()
         self._control = ""
+        self.is_kept = False
 
     def start(self, symbols: Sequence[str], playing: Playing, *, interval: str = "0.02") -> float:
         """Start trading and return after how many seconds everything quoted.
@@ -90,16 +91,25 @@ class Deployment:
         self._control = f"{self.status()['endpoints']['paper_control']}/paper/v1"
         return time.monotonic() - begun
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return what the commands of the deployment's operator see."""
+        return {
+            **os.environ,
+            "OPENSQT_DATA_DIR": str(self.data),
+            "XDG_RUNTIME_DIR": str(self.folder),
+        }
+
+    def keep(self) -> None:
+        """Have folder and logs stay for whoever wants to know what went wrong."""
+        self.is_kept = True
+
     def run(self, *arguments: str) -> str:
         """Run a command as an operator does; raise ``DrillError`` unless it succeeds."""
         answer = subprocess.run(
             [sys.executable, "-m", "opensqt.cli.main", *arguments],
             cwd=ROOT,
-            env={
-                **os.environ,
-                "OPENSQT_DATA_DIR": str(self.data),
-                "XDG_RUNTIME_DIR": str(self.folder),
-            },
+            env=self.environment,
             capture_output=True,
             text=True,
             timeout=COMMAND_S,
@@ -141,6 +151,12 @@ class Deployment:
     def fault(self, **fault: object) -> None:
         """Let something go wrong at the venue from now on."""
         self._post("faults", fault)
+
+    def clear_faults(self) -> None:
+        """Let nothing go wrong any more."""
+        request = urllib.request.Request(f"{self._control}/faults", method="DELETE")
+        with urllib.request.urlopen(request, timeout=10):
+            pass
 
     def script(self, symbol: str, price: Decimal) -> None:
         """Let the market of a symbol be at a price; its own movement stops."""
@@ -213,4 +229,7 @@ def deployment() -> Iterator[Deployment]:
     left = made.end()
     if left:
         raise DrillError(f"processes were left after down: {left}")
-    shutil.rmtree(folder, ignore_errors=True)
+    if made.is_kept:
+        print(f"logs are kept in {folder}", file=sys.stderr)
+    else:
+        shutil.rmtree(folder, ignore_errors=True)

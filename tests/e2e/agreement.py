@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from opensqt.core.facts import Fact, OrderIntended, PriceTicked, TradeFilled
+from opensqt.core.facts import Fact, OrderIntended, PositionAdjusted, PriceTicked, TradeFilled
 from opensqt.core.grid.config import GridConfig
 from opensqt.core.grid.planner import plan
 from opensqt.core.ids import ClientOrderId, TradeId, client_order_id, is_ours
@@ -57,10 +57,10 @@ def crimes(deployment: str, facts: Sequence[Fact], ledger: Ledger) -> list[str]:
     invented = set(booked) - {fill.trade_id for fill in ledger.fills}
     if invented:
         found.append(f"trades the venue does not know: {sorted(invented)}")
-    return found + _doubled_levels(facts, ledger)
+    return found + doubled_levels(facts, ledger)
 
 
-def _doubled_levels(facts: Sequence[Fact], ledger: Ledger) -> list[str]:
+def doubled_levels(facts: Sequence[Fact], ledger: Ledger) -> list[str]:
     """Return the levels on which more than one order of ours is open at the venue."""
     levels = {f.client_order_id: f.slot for f in facts if isinstance(f, OrderIntended)}
     held: dict[int, str] = {}
@@ -90,6 +90,7 @@ def differences(deployment: str, witnesses: Witnesses) -> list[str]:
             found.append(f"{name} is open at the venue, the engine does not know it")
     found += _trade_differences(witnesses.facts, deployment, ledger)
     ours = sum((f.signed for f in ledger.fills if _is_own(f.client_order_id, deployment)), ZERO)
+    ours += sum((f.quantity for f in witnesses.facts if isinstance(f, PositionAdjusted)), ZERO)
     if snapshot.position.quantity != ours:
         found.append(f"position {snapshot.position.quantity}, our fills at the venue {ours}")
     levels = sum((slot.quantity for slot in snapshot.slots.values()), ZERO)

@@ -73,6 +73,7 @@ class Scenario:
     config: UnitConfig
     row: UnitRecord
     engine: str = "simple"
+    workflow_abi: str = ""
     store: str = ""
     """Address of the PostgreSQL server the processes use; empty = files."""
     patience_s: float = SETTLE_S
@@ -225,6 +226,7 @@ class Scenario:
             ca_file=str(self.endpoint.ca_path),
             log_file=str(self.folder / f"{'-'.join(parts)}.log"),
             engine=self.engine,
+            workflow_abi=self.workflow_abi,
             store=self.store,
             crash=crash,
             connector_address=connector_address,

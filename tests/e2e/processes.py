@@ -73,6 +73,7 @@ class ProcessSpec:
     engine: str = "simple"
     store: str = ""
     """Address of a PostgreSQL server; empty = files in the data folder."""
+    workflow_abi: str = ""
     crash: Crash | None = None
     connector_address: str = ""
     """Where the exchange process finds the connector; empty = in its own run directory."""
@@ -115,6 +116,9 @@ class _Host:
             case "tell":
                 assert self._symbol is not None
                 await self._symbol.tell(request["revision"])
+            case "adopt":
+                assert self._symbol is not None
+                return await self._symbol.adopt(request["wish"], dry_run=request["dry_run"])
             case "arm":
                 self._arm(Crash(**request["crash"]))
             case "snapshot":
@@ -133,6 +137,7 @@ class _Host:
             store=spec.store,
             log_level="debug",
             engine=spec.engine,
+            workflow_abi=spec.workflow_abi,
         )
         if CONNECTOR in spec.parts:
             self._connector = Connector(
