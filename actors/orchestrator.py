@@ -92,6 +92,19 @@ class Orchestrator:
         """Return why each level of a symbol has no order."""
         return await self._ask(lambda control: control.explain(symbol), plain=True)
 
+    async def adopt(
+        self,
+        symbol: str,
+        operator: str,
+        reason: str,
+        expected: Mapping[str, str] | None = None,
+        *,
+        dry_run: bool = False,
+    ) -> dict[str, Any]:
+        """Book a difference to the venue; ``expected`` may hold ``quantity`` and ``price``."""
+        wish = {"operator": operator, "reason": reason, **(expected or {})}
+        return await self._ask(lambda control: control.adopt(symbol, dry_run=dry_run, **wish))
+
     async def shutdown(
         self, orders: str = "cancel", wait_ms: int = SHUTDOWN_WAIT_MS
     ) -> dict[str, Any]:

@@ -23,6 +23,7 @@ ANSWER_S: Final = 2.0
 """A snapshot never waits; what takes longer is a process that starts or hangs."""
 STOP_S: Final = 2.0
 CANCEL_S: Final = 4.5
+ADOPT_S: Final = 10.0
 
 
 class RaySpawn:
@@ -63,6 +64,15 @@ class RaySpawn:
         """Return the actor's answer, or None."""
         answer = await _answer((await self._actor(unit.path)).explanation.remote(), ANSWER_S)
         assert answer is None or isinstance(answer, dict)
+        return answer
+
+    async def adopt_unit(
+        self, unit: UnitId, wish: Mapping[str, str | None], *, dry_run: bool
+    ) -> Mapping[str, object]:
+        """Have the actor adopt."""
+        actor = await self._actor(unit.path)
+        answer = await _answer(actor.adopt.remote(dict(wish), dry_run=dry_run), ADOPT_S)
+        assert isinstance(answer, dict)
         return answer
 
     async def tell_unit(self, unit: UnitId, revision: int) -> None:

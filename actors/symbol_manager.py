@@ -34,6 +34,12 @@ class SymbolManager:
         """Return why each level of the unit has no order; never waits."""
         return None if self._process is None else self._process.explanation()
 
+    async def adopt(self, wish: dict[str, str | None], *, dry_run: bool) -> dict[str, Any]:
+        """Book a difference to the venue and end a quarantine, or show what would be done."""
+        if self._process is None:
+            return {"problem": self._starter.problem or "the unit is starting"}
+        return await self._process.adopt(wish, dry_run=dry_run)
+
     @ray.method(concurrency_group=WATCH)
     async def snapshot(self) -> dict[str, Any]:
         """Return the frozen state in plain words; never waits."""

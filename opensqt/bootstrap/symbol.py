@@ -6,9 +6,10 @@ newer process has taken the unit over, or when the unit is not registered (any m
 """
 
 import asyncio
+import json
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,14 +19,17 @@ from opensqt.core import codec
 from opensqt.core.facts import Directive
 from opensqt.core.ids import UnitId
 from opensqt.core.unit_config import UnitConfig
+from opensqt.engine.adopting import AdoptionError
 from opensqt.engine.decider import Identity
 from opensqt.engine.symbol_engine import StaleProcessError, SymbolEngine
+from opensqt.engine.unit_adoption import plain_adoption, wish_of
 from opensqt.engine.unit_explanation import explained_unit
 from opensqt.engine.unit_follower import UnitFollower
 from opensqt.engine.unit_status import UnitStatus, unit_status
+from opensqt.ports.registry import RegistryError
 from opensqt.rpc.endpoint import UnixLocator
 from opensqt.rpc.link_client import GrpcLink
-from opensqt.storage.control import SqlControlStore, open_control
+from opensqt.storage.control import AuditRow, SqlControlStore, open_control
 from opensqt.storage.journal import open_journal
 from opensqt.system import log, process
 from opensqt.system.clock import SystemClock
@@ -135,6 +139,33 @@ class SymbolProcess:
         """Return why each level has no order as ``SpawnPort.unit_explanation`` describes it."""
         engine = None if self._incarnation is None else self._incarnation.engine
         return explained_unit(engine, problem=self._problem, now_ms=self._clock.now_ms())
+
+    async def adopt(self, wish: Mapping[str, str | None], *, dry_run: bool) -> dict[str, object]:
+        """Adopt, with a row in the audit trail, as ``SpawnPort.adopt_unit`` describes it."""
+        incarnation = self._incarnation
+        if incarnation is None or not incarnation.engine.is_loaded or self._registry is None:
+            return {"problem": self._problem or "the unit is starting"}
+        asked = wish_of(wish)
+        try:
+            found = await incarnation.engine.adopting.ask(asked, dry_run=dry_run)
+        except AdoptionError as error:
+            return {"problem": str(error)}
+        answer = plain_adoption(found, dry_run=dry_run)
+        if answer.get("adopted"):
+            details = json.dumps({**answer, "reason": asked.reason}, sort_keys=True)
+            row = AuditRow(
+                at_ms=self._clock.now_ms(),
+                who=asked.operator,
+                what="unit.adopted",
+                subject=self._unit.text,
+                details=details,
+            )
+            try:
+                await self._registry.record_audit(row)
+            except RegistryError as error:
+                # The journal holds operator and reason; the trail is only easier to read.
+                self._log.error("audit.failed", reason=str(error), details=details)
+        return answer
 
     # -- inside
 

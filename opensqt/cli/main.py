@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
-from opensqt.cli import certify, config_commands, explain, lifecycle, serve, symbols
+from opensqt.cli import adopt, certify, config_commands, explain, lifecycle, serve, symbols
 from opensqt.cli.exits import EXIT_OF_CODE, CommandError, Exit
 from opensqt.cli.printing import complain
 from opensqt.ports.control import ControlError
@@ -36,6 +36,7 @@ app.command()(symbols.remove_symbol)
 app.command()(symbols.pause)
 app.command()(symbols.resume)
 app.command()(explain.explain)
+app.command()(adopt.adopt)
 app.command()(lifecycle.logs)
 app.command()(lifecycle.doctor)
 app.command()(certify.certify)

@@ -27,6 +27,7 @@ from opensqt.core.orders import OrderStatus
 from opensqt.core.reconcile import PositionVerdict, compare_position
 from opensqt.core.symbol import SymbolState
 from opensqt.core.unit_config import UnitConfig
+from opensqt.engine.adopting import Adopting
 from opensqt.engine.decider import Decider, Identity
 from opensqt.engine.declaring import declared, is_unheard, reserved_by
 from opensqt.engine.executor import Executor
@@ -116,6 +117,9 @@ class SymbolEngine:
             clock=clock,
             log=log,
             wake=self._mailbox.wake,
+        )
+        self.adopting = Adopting(
+            self._link, self._recorder, lambda: self._config, clock=clock, wake=self._mailbox.wake
         )
         self._refusal: LinkRefusedError | None = None
         self._position_passes = 0
@@ -314,6 +318,7 @@ class SymbolEngine:
             self._reconciling,
             self._stopping,
             self._decider,
+            self.adopting,
         ):
             part.abandon()
 
@@ -367,6 +372,7 @@ class SymbolEngine:
                 await self._take_control(self._controls[0])
                 del self._controls[0]
             await self._take_facts()
+            await self._adopt()
         except (StaleEpochError, SequenceConflictError, DuplicateTradeError):
             raise
         except JournalError as error:
@@ -411,6 +417,11 @@ class SymbolEngine:
         if batch.ack_seq:
             self._link.acknowledge(batch.ack_seq)
         await self._after(batch)
+
+    async def _adopt(self) -> None:
+        if await self.adopting.step():
+            self._declare()
+            self._reconciling.want("adopted")
 
     async def _after(self, batch: Batch) -> None:
         """Do what a committed batch leaves to do."""

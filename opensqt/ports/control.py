@@ -81,6 +81,23 @@ class ControlPort(Protocol):
         "until_ms"}]}``; ``reason`` = what is in the way of all levels, empty when nothing is.
         """
 
+    async def adopt(
+        self,
+        target: str,
+        *,
+        operator: str,
+        reason: str,
+        quantity: str | None = None,
+        price: str | None = None,
+        dry_run: bool = False,
+    ) -> Answer:
+        """Book a difference to the venue that nobody journaled, and end the quarantine.
+
+        ``quantity`` is what the operator expects to be booked; another difference is a conflict.
+        Return ``{"target", "state", "adopted", "steps": [sentences], "book", "venue", "difference",
+        "price", "quarantine"}``; ``adopted`` = something was changed.
+        """
+
     async def shutdown(self, *, orders: str = "cancel", wait_ms: int = 0) -> Answer:
         """Stop all trading without changing what shall run after the next start.
 

@@ -42,6 +42,15 @@ class SpawnPort(Protocol):
         Without ``target`` and ``state``.
         """
 
+    async def adopt_unit(
+        self, unit: UnitId, wish: Mapping[str, str | None], *, dry_run: bool
+    ) -> Mapping[str, object]:
+        """Have the process adopt; ``wish`` has the parameters of ``ControlPort.adopt`` as texts.
+
+        Return its answer without ``target`` and ``state``, or ``{"refused": why}`` (the state does
+        not allow it) or ``{"problem": why}`` (ask again later); nothing was changed then.
+        """
+
     async def tell_unit(self, unit: UnitId, revision: int) -> None:
         """Ask the process to read its registry row again (at least up to ``revision``)."""
 

@@ -103,6 +103,27 @@ class ControlClient:
         request = control_pb2.ExplainRequest(target=target)
         return await self._ask(lambda stub: stub.Explain, request)
 
+    async def adopt(
+        self,
+        target: str,
+        *,
+        operator: str,
+        reason: str,
+        quantity: str | None = None,
+        price: str | None = None,
+        dry_run: bool = False,
+    ) -> Answer:
+        """Book a difference to the venue and end a quarantine, or show what would be done."""
+        request = control_pb2.AdoptRequest(
+            target=target,
+            operator=operator,
+            reason=reason,
+            quantity=quantity,
+            price=price,
+            dry_run=dry_run,
+        )
+        return await self._ask(lambda stub: stub.Adopt, request)
+
     async def shutdown(self, *, orders: str = "cancel", wait_ms: int = 0) -> Answer:
         """Stop all trading; what shall run after the next start stays as it is."""
         try:

@@ -108,6 +108,21 @@ class _Servicer(ControlServiceServicer):
 
         return await self._answer(context, ask, control_pb2.ExplainResponse)
 
+    async def Adopt(
+        self, request: control_pb2.AdoptRequest, context: _Context
+    ) -> control_pb2.AdoptResponse:
+        async def ask() -> Mapping[str, object]:
+            return await self._control.adopt(
+                request.target,
+                operator=request.operator,
+                reason=request.reason,
+                quantity=request.quantity if request.HasField("quantity") else None,
+                price=request.price if request.HasField("price") else None,
+                dry_run=request.dry_run,
+            )
+
+        return await self._answer(context, ask, control_pb2.AdoptResponse)
+
     async def Shutdown(
         self, request: control_pb2.ShutdownRequest, context: _Context
     ) -> control_pb2.ShutdownResponse:

@@ -122,6 +122,32 @@ class FakeControl:
             "levels": [level, {**level, **order, "level": -2, "reason": "working"}],
         }
 
+    async def adopt(
+        self,
+        target: str,
+        *,
+        operator: str,
+        reason: str,
+        quantity: str | None = None,
+        price: str | None = None,
+        dry_run: bool = False,
+    ) -> Answer:
+        self._note("adopt", target, operator, reason, quantity, price, dry_run)
+        if target == "ETHUSDT":
+            raise ControlError(ControlCode.CONFLICT, "2 orders of ours may still trade")
+        nothing = target == "XRPUSDT"
+        return {
+            "target": f"paper/{target}:perp",
+            "state": "quarantined",
+            "adopted": not dry_run and not nothing,
+            "steps": [] if nothing else ["book an adjustment of 0.5 at 100"],
+            "book": "0",
+            "venue": "0" if nothing else "0.5",
+            "difference": "0" if nothing else "0.5",
+            "price": None if nothing else "100",
+            "quarantine": "" if nothing else "position: book 0, venue 0.5",
+        }
+
     async def list_symbols(self) -> Answer:
         return {"symbols": []}
 

@@ -82,6 +82,7 @@ class Fleet:
     starting: int = 0
     starting_most: int = 0
     start_seconds: float = 0.0
+    adopted: list[tuple[UnitId, dict[str, str | None], bool]] = field(default_factory=list)
     failures: int = 0
     """So many of the next starts fail after they happened."""
 
@@ -151,6 +152,17 @@ class Fleet:
         if unit in self.hanging or unit not in self.processes:
             return None
         return {"reason": "", "detail": "", "price": "1", "top_level": 0, "levels": []}
+
+    async def adopt_unit(
+        self, unit: UnitId, wish: Mapping[str, str | None], *, dry_run: bool
+    ) -> Mapping[str, object]:
+        if unit in self.hanging:
+            raise SpawnError("no answer within 10 s")
+        if wish["reason"] in {"refused", "problem"}:
+            return {str(wish["reason"]): "because of this"}
+        self.adopted.append((unit, dict(wish), dry_run))
+        quantities = {"book": "0", "venue": "1", "difference": "1", "price": "2"}
+        return {"adopted": not dry_run, "steps": ["x"], "quarantine": "", **quantities}
 
     async def tell_unit(self, unit: UnitId, revision: int) -> None:
         if unit not in self.hanging:

@@ -75,6 +75,79 @@ async def test_what_is_not_registered_is_not_explained(
     assert refused.value.code is code
 
 
+async def test_a_wish_reaches_the_process_and_its_answer_the_operator(
+    scene: Scene, orchestrator: Orchestrator
+) -> None:
+    await orchestrator.add_symbol("BTCUSDT")
+    await reaches(orchestrator, "quoting")
+
+    answer = await orchestrator.adopt(
+        "BTCUSDT", operator="ann", reason="by hand", quantity="1", dry_run=True
+    )
+
+    wish = {"operator": "ann", "reason": "by hand", "quantity": "1", "price": None}
+    assert scene.fleet.adopted == [(BTC, wish, True)]
+    assert (answer["target"], answer["state"], answer["adopted"]) == (BTC.text, "quoting", False)
+
+
+@pytest.mark.parametrize(
+    ("wish", "code", "said"),
+    [
+        ({"reason": "refused"}, ControlCode.CONFLICT, "because of this"),
+        ({"reason": "problem"}, ControlCode.NOT_READY, "because of this"),
+        ({"reason": " "}, ControlCode.INVALID, "--reason: expected a text"),
+        ({"operator": ""}, ControlCode.INVALID, "--operator: expected a text"),
+        ({"quantity": "much"}, ControlCode.INVALID, "--quantity: expected a decimal"),
+        ({"quantity": "inf"}, ControlCode.INVALID, "--quantity: expected a decimal"),
+        ({"price": "-1"}, ControlCode.INVALID, "--price: expected a number above 0"),
+    ],
+)
+async def test_what_cannot_be_adopted_says_why_and_how_to_go_on(
+    scene: Scene, orchestrator: Orchestrator, wish: dict[str, str], code: ControlCode, said: str
+) -> None:
+    await orchestrator.add_symbol("BTCUSDT")
+    await reaches(orchestrator, "quoting")
+
+    with pytest.raises(ControlError) as refused:
+        await orchestrator.adopt(
+            "BTCUSDT",
+            operator=wish.get("operator", "ann"),
+            reason=wish.get("reason", "x"),
+            quantity=wish.get("quantity"),
+            price=wish.get("price"),
+        )
+
+    assert refused.value.code is code
+    assert said in refused.value.message
+    assert scene.fleet.adopted == []
+
+
+async def test_a_unit_without_a_process_is_resumed_first(
+    scene: Scene, orchestrator: Orchestrator
+) -> None:
+    scene.fleet.crashing.add(BTC)
+    await orchestrator.add_symbol("BTCUSDT")
+    await reaches(orchestrator, "quarantined")
+
+    with pytest.raises(ControlError, match="opensqt resume") as refused:
+        await orchestrator.adopt("BTCUSDT", operator="ann", reason="x")
+
+    assert refused.value.code is ControlCode.CONFLICT
+
+
+async def test_an_answer_that_does_not_come_is_not_known(
+    scene: Scene, orchestrator: Orchestrator
+) -> None:
+    await orchestrator.add_symbol("BTCUSDT")
+    await reaches(orchestrator, "quoting")
+    scene.fleet.hanging.add(BTC)
+
+    with pytest.raises(ControlError, match="not known") as refused:
+        await orchestrator.adopt("BTCUSDT", operator="ann", reason="x")
+
+    assert refused.value.code is ControlCode.NOT_READY
+
+
 def reasons(stage: Stage) -> list[str]:
     answer = explained_unit(stage.engine, problem="", now_ms=stage.clock.now_ms())
     levels = answer["levels"]

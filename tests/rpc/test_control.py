@@ -49,6 +49,17 @@ EXPLANATION: Answer = {
     "levels": [LEVEL],
 }
 
+ADOPTION: Answer = {
+    "state": "quoting",
+    "adopted": True,
+    "steps": ["book an adjustment", "end the quarantine"],
+    "book": "0",
+    "venue": "0.5",
+    "difference": "0.5",
+    "price": "100",
+    "quarantine": "position",
+}
+
 
 class FakeControl:
     """Remembers the calls, answers or raises what it is told to."""
@@ -89,6 +100,19 @@ class FakeControl:
 
     async def explain(self, target: str) -> Answer:
         return self._did(("explain", target), EXPLANATION | {"target": target})
+
+    async def adopt(
+        self,
+        target: str,
+        *,
+        operator: str,
+        reason: str,
+        quantity: str | None = None,
+        price: str | None = None,
+        dry_run: bool = False,
+    ) -> Answer:
+        call = ("adopt", target, operator, reason, quantity, price, dry_run)
+        return self._did(call, ADOPTION | {"target": target})
 
     async def list_symbols(self) -> Answer:
         return self._did(("list",), {"symbols": []})
@@ -135,6 +159,10 @@ async def test_every_request_arrives_with_its_arguments(run_dir: Path) -> None:
         await client.resume(TARGET)
         status = await client.status((TARGET,))
         explained = await client.explain(TARGET)
+        adopted = await client.adopt(
+            TARGET, operator="ann", reason="moved", quantity="0.5", price="100", dry_run=True
+        )
+        await client.adopt(TARGET, operator="ann", reason="moved")
         await client.list_symbols()
         down = await client.shutdown(orders="keep", wait_ms=7)
 
@@ -146,9 +174,12 @@ async def test_every_request_arrives_with_its_arguments(run_dir: Path) -> None:
         ("resume", TARGET),
         ("status", (TARGET,)),
         ("explain", TARGET),
+        ("adopt", TARGET, "ann", "moved", "0.5", "100", True),
+        ("adopt", TARGET, "ann", "moved", None, None, False),
         ("list",),
         ("shutdown", "keep", 7),
     ]
+    assert adopted == ADOPTION | {"target": TARGET}
     assert explained == EXPLANATION | {"target": TARGET}
     assert added == {"target": TARGET, "state": "starting", "created": True}
     assert (removed["position"], removed["open_orders"]) == ("0", 0)
