@@ -16,6 +16,7 @@ from opensqt.bootstrap.runtime import (
     remember_store,
 )
 from opensqt.bootstrap.standalone import Standalone, children_of
+from opensqt.bootstrap.workflows import workflows_of
 from opensqt.config.deployment import Deployment
 from opensqt.engine.orchestrator import Orchestrator, OrchestratorPorts, OrchestratorSettings
 from opensqt.engine.status_report import Surroundings
@@ -125,6 +126,7 @@ class OrchestratorProcess:
             down=DownMark(Path(self._runtime.data_dir)),
             surroundings=self._surroundings,
             ended=self._end_children,
+            workflows=workflows_of(self._runtime, host=_WRITER),
         )
         return Orchestrator(
             ports=ports,

@@ -55,8 +55,9 @@ class DurableWorkflows:
 
     async def stop(self) -> None:
         """Stop without waiting for unfinished runs."""
-        if self._opened is not None:
-            await self._opened.stop()
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            await opened.stop()
 
     def _make(self) -> "DbosWorkflows":
         from opensqt.durable.workflows import DbosWorkflows, WorkflowStore

@@ -20,6 +20,8 @@ CRASH_LOOP_STARTS: Final = 5
 SILENCE_MAX_MS: Final = 60_000
 """A process that is there but does not answer for so long is replaced; a slow start on a busy
 machine takes up to 20 s."""
+ADDED: Final = "added"
+"""Reason of a row by which a unit was registered."""
 RESUMED: Final = "resume"
 """Reason of a row after the operator decided to go on."""
 # A start that got here has succeeded; what is left is the operator's business, not a crash loop.
@@ -74,7 +76,7 @@ def decide_add(
             config_version=1 if row is None else row.config_version + 1,
             revision=1 if row is None else row.revision + 1,
             updated_ms=now_ms,
-            reason="added",
+            reason=ADDED,
         )
         return Changed(record=record, created=True)
     if row.desire is Desire.REMOVED:
@@ -109,13 +111,19 @@ def rival_of(unit: UnitId, rows: Iterable[UnitRecord]) -> UnitId | None:
 def decide_remove(
     row: UnitRecord | None, *, unit: UnitId, mode: Directive, now_ms: UnixMs
 ) -> Decision:
-    """Begin a removal, or change the way of one that is under way."""
+    """Begin a removal, or take over one that is under way.
+
+    Draining is the mildest way: it may be replaced by another and replaces none. Canceling and
+    flattening may replace each other, because a flattening that cannot be done must have an end.
+    """
     if mode is Directive.RUN:
         return Refused(is_absent=False, message="expected drain, cancel or flatten")
     if row is None:
         return _absent(unit)
     if row.is_removed or (row.desire is Desire.REMOVED and row.directive is mode):
         return Unchanged(record=row)
+    if row.desire is Desire.REMOVED and mode is Directive.DRAIN:
+        return _refused(row, f"{mode} is milder than {row.directive} and does not replace it")
     # A quarantined unit gets one more chance to close its position; canceling needs no process.
     quarantine = row.quarantine if mode is Directive.CANCEL else ""
     return Changed(
@@ -224,6 +232,8 @@ class Observed:
     """For how long the process has not answered."""
     failed_starts: int = 0
     """Consecutive starts before the present one that never reached a settled phase."""
+    has_stopped: bool = False
+    """Whether the process was seen stopped under the present row, and was ended for that."""
     orders_left: int | None = None
     """Orders of ours last seen at the venue by the process, or by the exchange process when the
     unit has none; None = nobody looked since the row changed."""
@@ -239,7 +249,8 @@ def next_step(row: UnitRecord, seen: Observed) -> Step:
     if seen.failed_starts >= CRASH_LOOP_STARTS and not is_settled:
         return Step.QUARANTINE
     if not seen.has_process:
-        return Step.START
+        is_ending = row.desire is Desire.REMOVED and seen.has_stopped
+        return Step.FINISH if is_ending else Step.START
     if seen.phase is None:
         return Step.REPLACE if seen.silent_ms >= SILENCE_MAX_MS else Step.WAIT
     return _step_of_running(row, seen)

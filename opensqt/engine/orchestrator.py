@@ -8,9 +8,9 @@ row is written by compare-and-set.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final
 
 from opensqt.core.facts import Directive
 from opensqt.core.ids import AccountName, UnitId, UnixMs
@@ -26,10 +26,15 @@ from opensqt.core.registry_rules import (
     rival_of,
 )
 from opensqt.core.targets import TargetError, parse_target, resolve
+from opensqt.engine.operations import OperationPorts, Operations
+from opensqt.engine.orchestrator_ports import (
+    OrchestratorPorts,
+    OrchestratorSettings,
+    StandDownPort,
+)
 from opensqt.engine.stand_down import StandDown, UnitEnd, positions
 from opensqt.engine.status_report import (
     Deployment,
-    Surroundings,
     accounts_of,
     observed_phase,
     status_report,
@@ -39,61 +44,23 @@ from opensqt.engine.unit_tender import (
     Census,
     Snapshot,
     TenderPorts,
-    TenderSettings,
     UnitTender,
     UnitView,
+    is_settled,
     phase_of,
 )
 from opensqt.ports.catalog import CatalogError, CatalogPort
-from opensqt.ports.clock import ClockPort
 from opensqt.ports.control import Answer, ControlCode, ControlError
-from opensqt.ports.registry import RegistryError, RegistryPort, RevisionConflictError
-from opensqt.ports.spawn import SpawnError, SpawnPort
-from opensqt.ports.telemetry import LogPort
+from opensqt.ports.registry import RegistryError, RevisionConflictError
+from opensqt.ports.spawn import SpawnError
+
+__all__ = ["Orchestrator", "OrchestratorPorts", "OrchestratorSettings", "StandDownPort"]
 
 SHUTDOWN_WAIT_MS: Final = 30_000
 LOOK_MS: Final = 1_000
 EXCHANGE_LOOK_MS: Final = 2_000
 WAIT_LOOK_MS: Final = 100
 STORE_ATTEMPTS: Final = 5
-
-
-class StandDownPort(Protocol):
-    """The durable mark that nothing shall run until the next start by an operator."""
-
-    def is_set(self) -> bool:
-        """Tell whether the deployment is down."""
-
-    def set(self) -> None:
-        """Mark it down; idempotent."""
-
-    def clear(self) -> None:
-        """Let it run; idempotent."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrchestratorPorts:
-    """The world as the orchestrator reaches it."""
-
-    registry: RegistryPort
-    spawn: SpawnPort
-    clock: ClockPort
-    log: LogPort
-    down: StandDownPort
-    surroundings: Callable[[], Surroundings]
-    ended: Callable[[], Awaitable[None]]
-    """Called at the end of a shutdown that left nothing of ours unattended."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrchestratorSettings:
-    """Sizes and pace."""
-
-    wave_max: int
-    """Processes started at the same time: the number of cores."""
-    status_wait_ms: int = 1_500
-    """How long a status answer waits for a process that may be hanging."""
-    tender: TenderSettings = field(default_factory=TenderSettings)
 
 
 class Orchestrator(UnitQuestions):
@@ -123,6 +90,16 @@ class Orchestrator(UnitQuestions):
         )
         self._tenders: dict[UnitId, UnitTender] = {}
         self._tasks: dict[UnitId | AccountName, asyncio.Task[None]] = {}
+        self._operations = Operations(
+            OperationPorts(
+                workflows=ports.workflows,
+                registry=ports.registry,
+                clock=ports.clock,
+                log=ports.log,
+                look_after=self._look_after,
+                is_settled=lambda row: is_settled(row, self._view(row.unit)),
+            )
+        )
         self._watcher: asyncio.Task[None] | None = None
         self._adding = asyncio.Lock()
         self._ending: Answer | None = None
@@ -136,6 +113,7 @@ class Orchestrator(UnitQuestions):
             self._log.info("orchestrator.down")
             return
         await self._register_plans()
+        self._operations.start()
         if self._watcher is None:
             self._watcher = asyncio.create_task(self._watch(), name="orchestrator.watch")
 
@@ -148,6 +126,11 @@ class Orchestrator(UnitQuestions):
 
     async def stop(self) -> None:
         """Stop reconciling; the processes trade on."""
+        await self._halt()
+        await self._operations.stop()
+
+    async def _halt(self) -> None:
+        self._operations.rest()
         tasks = [task for task in (self._watcher, *self._tasks.values()) if task is not None]
         for task in tasks:
             task.cancel()
@@ -275,7 +258,7 @@ class Orchestrator(UnitQuestions):
             return self._ending
         rows = await self._rows()
         last_seen = {row.unit: self._view(row.unit).snapshot for row in rows if not row.is_removed}
-        await self.stop()
+        await self._halt()
         for account in accounts_of(rows):  # looking at the venue takes one, also the second time
             await self._ensure_exchange(account)
         cancel = orders == "cancel"
@@ -313,9 +296,15 @@ class Orchestrator(UnitQuestions):
                 for row in rows:
                     if not row.is_removed or row.unit in running:
                         self._keep_unit(row.unit)
+                self._operations.follow(rows)
             except Exception as error:  # noqa: BLE001 - the outermost loop
                 self._log.warning("orchestrator.watch_failed", error=repr(error))
             await self._clock.sleep_ms(LOOK_MS)
+
+    def _look_after(self, unit: UnitId) -> None:
+        self._keep_exchange(unit.account)
+        self._keep_unit(unit)
+        self._tenders[unit].wake()
 
     def _keep_unit(self, unit: UnitId) -> None:
         """Have the unit looked after, by one tender at a time."""
@@ -416,9 +405,8 @@ class Orchestrator(UnitQuestions):
             except RegistryError as error:
                 raise ControlError(ControlCode.NOT_READY, str(error)) from error
             if is_stored:
-                self._keep_exchange(unit.account)
-                self._keep_unit(unit)
-                self._tenders[unit].wake()
+                self._look_after(unit)
+                self._operations.follow((decision.record,))
                 return decision.record, decision
         raise ControlError(ControlCode.NOT_READY, f"{unit.text} keeps changing; try again")
 

@@ -67,6 +67,15 @@ def phase_of(snapshot: Snapshot | None) -> UnitPhase | None:
     return None if snapshot is None else UnitPhase(str(snapshot["state"]))
 
 
+def is_settled(row: UnitRecord, view: UnitView) -> bool:
+    """Tell whether the unit's process was seen to do what ``row`` says."""
+    return (
+        view.answers
+        and phase_of(view.snapshot) in SETTLED_PHASES
+        and _integer(view.snapshot, "revision") >= row.revision
+    )
+
+
 class Census:
     """Which units have a process; one answer serves all tenders for a moment."""
 
@@ -120,6 +129,7 @@ class UnitTender:
         self._silent_since_ms: int | None = None
         self._settled_epoch: int | None = None
         self._replaced = 0
+        self._stopped_revision = 0
         self._last_step = Step.REST
 
     def wake(self) -> None:
@@ -186,6 +196,7 @@ class UnitTender:
             revision=_integer(snapshot, "revision"),
             silent_ms=0 if self._silent_since_ms is None else now - self._silent_since_ms,
             failed_starts=failed,
+            has_stopped=self._stopped_revision == row.revision,
             orders_left=_orders_left(self.view, snapshot),
         )
 
@@ -218,9 +229,7 @@ class UnitTender:
                 self._silent_since_ms = None
                 await self._bounded(self._spawn.stop_unit(self.unit))
             case Step.FINISH:
-                if self.view.has_process:
-                    await self._bounded(self._spawn.stop_unit(self.unit))
-                await self._store(removed(row, now_ms=self._clock.now_ms()))
+                await self._finish(row)
             case Step.QUARANTINE:
                 reason = _why_quarantined(self.view)
                 self._log.error("unit.quarantined", unit=self.unit.text, reason=reason)
@@ -230,6 +239,20 @@ class UnitTender:
                 self.view = replace(self.view, orders_left=tuple(left))
             case _:
                 assert_never(step)
+
+    async def _finish(self, row: UnitRecord) -> None:
+        """End the process, fence it, see the venue without an order of ours, then say so.
+
+        The process has seen that list empty twice; after its end nobody else could know of an
+        order that was still on its way, or stop a process that only seems to have ended.
+        """
+        if self.view.has_process:
+            await self._bounded(self._spawn.stop_unit(self.unit))
+        self._stopped_revision = row.revision
+        left = await self._bounded(self._spawn.cancel_unit_orders(self.unit))
+        self.view = replace(self.view, orders_left=tuple(left))
+        if not left:
+            await self._store(removed(row, now_ms=self._clock.now_ms()))
 
     async def _start(self) -> None:
         """Start the process and keep the place in the wave until it answers."""
