@@ -60,6 +60,7 @@ class Stage:
     has_prices: bool = True
     venue_type: type[VenueConnection] = VenueConnection
     config: UnitConfig = CONFIG
+    faults: Faults = Faults(latency_ms_max=2, event_delay_ms_max=2)
     workflows: Callable[[], WorkflowPort] = DirectWorkflows
     accepted: list[str] = field(default_factory=list)
     """Client order ids the venue has taken, in the order in which it did."""
@@ -74,7 +75,7 @@ class Stage:
         self.world = SimulatedVenue(
             self.model,
             account=UNIT.account,
-            faults=Faults(latency_ms_max=2, event_delay_ms_max=2),
+            faults=self.faults,
             rng=random.Random(1),
             clock=self.clock,
             accepted=lambda order: self.accepted.append(order.client_order_id),
