@@ -234,6 +234,21 @@ class QuarantineLifted:
     at_ms: UnixMs
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalRestored:
+    """The journal was put back to an older point: what happened since then is not in it.
+
+    Ids derived from what it has forgotten must not come again, so every level begins anew in
+    generations no lost fact can have used.
+    """
+
+    backup_ms: UnixMs
+    """When the backup was made; later trades of ours may be missing."""
+    generation: int
+    """Lower ones are used up, whether the journal knows of them or not."""
+    at_ms: UnixMs
+
+
 Fact: TypeAlias = (
     PriceTicked
     | ProcessStarted
@@ -250,4 +265,5 @@ Fact: TypeAlias = (
     | DirectiveGiven
     | UnitQuarantined
     | QuarantineLifted
+    | JournalRestored
 )

@@ -72,6 +72,9 @@ def trades_since_ms(state: SymbolState, *, now_ms: int, booked_ms: UnixMs | None
         now_ms = min(now_ms, booked_ms)
         orders = tuple(order for order in orders if not _adds_up(order))
     oldest = min((order.created_ms for order in orders), default=now_ms)
+    if booked_ms is None and state.restored_ms is not None:
+        # What has traded since the backup is ours, though nothing here says so.
+        oldest = min(oldest, state.restored_ms)
     return UnixMs(max(min(oldest, now_ms) - TRADE_OVERLAP_MS, 0))
 
 

@@ -25,6 +25,7 @@ from opensqt.core.facts import (
     InstrumentLoaded,
     InventoryMoved,
     InventorySeeded,
+    JournalRestored,
     OrderIntended,
     OrderReported,
     PositionAdjusted,
@@ -91,6 +92,9 @@ class SymbolState:
     quarantine: str = ""
     """Why no order may be sent until a human decides; empty when trading may go on."""
     late_reports: int = 0
+    restored_ms: UnixMs | None = None
+    """When the backup was made this journal was restored from, until a first order or a human shows
+    that the venue has been asked for what happened since; None otherwise."""
     price: PriceTicked | None = None
     """Newest prices of this process; None after a replay."""
 
@@ -168,9 +172,11 @@ def apply(state: SymbolState, fact: Fact) -> SymbolState:  # noqa: C901, PLR0911
         case DirectiveGiven():
             return replace(state, directive=fact.directive, directive_reason=fact.reason)
         case UnitQuarantined():
-            return replace(state, quarantine=state.quarantine or fact.reason)
+            return _in_quarantine(state, fact.reason)
         case QuarantineLifted():
-            return replace(state, quarantine="")
+            return replace(state, quarantine="", restored_ms=None)
+        case JournalRestored():
+            return _apply_restored(state, fact)
         case _:
             assert_never(fact)
 
@@ -210,6 +216,8 @@ def _apply_intended(state: SymbolState, fact: OrderIntended) -> SymbolState:
         slots={**state.slots, fact.slot: slot},
         orders=_evicted(state.orders, order),
         generation_next=max(state.generation_next, fact.generation + 1),
+        # Nothing is intended before a whole comparison with the venue.
+        restored_ms=None,
     )
 
 
@@ -337,6 +345,23 @@ def _apply_adjusted(state: SymbolState, fact: PositionAdjusted) -> SymbolState:
     return replace(state, position=replace(book, fills=state.position.fills))
 
 
+def _apply_restored(state: SymbolState, fact: JournalRestored) -> SymbolState:
+    generation = max(state.generation_next, fact.generation)
+    slots = {}
+    for index, slot in state.slots.items():
+        slots[index] = replace(
+            slot,
+            generation=generation,
+            open_attempts=0,
+            close_attempts=0,
+            opened_quantity=ZERO,
+        )
+        generation += 1
+    known_ms = fact.backup_ms if state.restored_ms is None else state.restored_ms
+    restored_ms = min(known_ms, fact.backup_ms)
+    return replace(state, slots=slots, generation_next=generation, restored_ms=restored_ms)
+
+
 def _with_updated(state: SymbolState, order: Order, *, at_ms: UnixMs) -> SymbolState:
     """Return the state with ``order`` replaced, and its slot released when it has settled."""
     was = state.orders[order.client_order_id]
@@ -381,7 +406,13 @@ def _with_order(
 
 
 def _quarantined(state: SymbolState, anomaly: Anomaly, what: str) -> SymbolState:
-    return replace(state, quarantine=state.quarantine or f"{anomaly}: {what}")
+    return _in_quarantine(state, f"{anomaly}: {what}")
+
+
+def _in_quarantine(state: SymbolState, reason: str) -> SymbolState:
+    if state.restored_ms is not None:
+        reason = f"{reason}; the journal was restored from an older backup: adopt decides"
+    return replace(state, quarantine=state.quarantine or reason)
 
 
 def _evicted(known: Mapping[ClientOrderId, Order], order: Order) -> Orders:
