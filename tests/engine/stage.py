@@ -60,7 +60,7 @@ class Stage:
     has_prices: bool = True
     venue_type: type[VenueConnection] = VenueConnection
     config: UnitConfig = CONFIG
-    faults: Faults = Faults(latency_ms_max=2, event_delay_ms_max=2)
+    faults: Faults = field(default_factory=lambda: Faults(latency_ms_max=2, event_delay_ms_max=2))
     workflows: Callable[[], WorkflowPort] = DirectWorkflows
     accepted: list[str] = field(default_factory=list)
     """Client order ids the venue has taken, in the order in which it did."""
