@@ -19,10 +19,11 @@ from opensqt.ports.exchange import (
     VenuePosition,
     VenueUnavailableError,
 )
-from opensqt.ports.registry import RegistryError
+from opensqt.ports.registry import LeaseHeldError, RegistryError
 from opensqt.rpc.endpoint import FixedLocator, UnixLocator
 from opensqt.rpc.exchange_client import GrpcExchange
 from opensqt.storage.control import SqlControlStore, open_control
+from opensqt.storage.tags import tags_of_journals
 from opensqt.system import process
 
 LEASE_TTL_MS: Final = 10_000
@@ -53,7 +54,9 @@ async def cancel_account(
 ) -> Left:
     """Cancel every order of this deployment on the account; return what is left there.
 
-    Raise ``LastCancelError`` when the account could not be taken or the venue was not seen.
+    The control store is needed only to be fenced: where it is lost the journals tell what is ours,
+    and positions are not known. Raise ``LastCancelError`` when somebody else holds the account, the
+    venue was not seen, or nothing tells which orders are ours.
     """
     run = runtime.open_run_dir()
     locate = (
@@ -63,28 +66,57 @@ async def cancel_account(
     )
     venue = GrpcExchange(locate, subscriber="last-cancel", account=str(account))
     try:
-        registry = await asyncio.to_thread(
-            open_control,
-            runtime.location,
-            writer=f"last cancel {account}",
-            random_bytes=fresh_bytes(),
-        )
-        epoch = await _take_over(registry, account, clock)
-        kill = await registry.kill_row()
-        orders = await cancel_open(
-            venue,
-            deployment=await registry.deployment(),
-            epoch=epoch,
-            kill_epoch=kill.epoch if kill.is_engaged else 0,
-            clock=clock,
-        )
-        symbols = {row.unit.symbol for row in await registry.units() if row.unit.account == account}
-        positions = [await venue.position(symbol) for symbol in sorted(symbols)]
-        return Left(orders=orders, positions=tuple(one for one in positions if one.quantity))
-    except (RegistryError, VenueUnavailableError) as error:
+        return await _cancel_as_holder(account, runtime, venue, clock)
+    except (LeaseHeldError, VenueUnavailableError) as error:
         raise LastCancelError(str(error)) from error
+    except RegistryError as error:
+        return await _cancel_without_store(runtime, venue, clock, error)
     finally:
         await venue.close()
+
+
+async def _cancel_as_holder(
+    account: AccountName, runtime: Runtime, venue: VenuePort, clock: ClockPort
+) -> Left:
+    registry = await asyncio.to_thread(
+        open_control,
+        runtime.location,
+        writer=f"last cancel {account}",
+        random_bytes=fresh_bytes(),
+    )
+    epoch = await _take_over(registry, account, clock)
+    kill = await registry.kill_row()
+    orders = await cancel_open(
+        venue,
+        deployment=await registry.deployment(),
+        epoch=epoch,
+        kill_epoch=kill.epoch if kill.is_engaged else 0,
+        clock=clock,
+    )
+    symbols = {row.unit.symbol for row in await registry.units() if row.unit.account == account}
+    positions = [await venue.position(symbol) for symbol in sorted(symbols)]
+    return Left(orders=orders, positions=tuple(one for one in positions if one.quantity))
+
+
+async def _cancel_without_store(
+    runtime: Runtime, venue: VenuePort, clock: ClockPort, error: RegistryError
+) -> Left:
+    """Cancel what the journals call ours, under an epoch no lease ever had.
+
+    The connector refuses everybody else from then on, which is why it must end next.
+    """
+    tags = await asyncio.to_thread(tags_of_journals, runtime.location)
+    if not tags:
+        raise LastCancelError(f"{error}; and no journal says which orders are ours") from error
+    left: list[ClientOrderId] = []
+    try:
+        for tag in sorted(tags):
+            left += await cancel_open(
+                venue, deployment=tag, epoch=clock.now_ms(), kill_epoch=0, clock=clock
+            )
+    except VenueUnavailableError as unavailable:
+        raise LastCancelError(str(unavailable)) from unavailable
+    return Left(orders=tuple(left), positions=())
 
 
 async def _take_over(registry: SqlControlStore, account: AccountName, clock: ClockPort) -> int:

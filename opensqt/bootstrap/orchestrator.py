@@ -114,8 +114,12 @@ class OrchestratorProcess:
     def _open_stores(self) -> SqlControlStore:
         """Bring all stores to this build's schema before any other process opens them."""
         location = self._runtime.location
-        upgrade(location, writer=_WRITER, random_bytes=fresh_bytes())
+        upgrade(location, writer=_WRITER, random_bytes=fresh_bytes(), refused=self._refused)
         return open_control(location, writer=_WRITER, random_bytes=fresh_bytes())
+
+    def _refused(self, problem: str) -> None:
+        """Say which journal is left as it is: its unit will be quarantined, the others trade."""
+        self._log.error("journal.refused", reason=problem)
 
     def _compose(self, registry: SqlControlStore) -> Orchestrator:
         ports = OrchestratorPorts(

@@ -26,11 +26,12 @@ from opensqt.engine.unit_adoption import plain_adoption, wish_of
 from opensqt.engine.unit_explanation import explained_unit
 from opensqt.engine.unit_follower import UnitFollower
 from opensqt.engine.unit_status import UnitStatus, unit_status
+from opensqt.ports.journal import StaleEpochError
 from opensqt.ports.registry import RegistryError
 from opensqt.rpc.endpoint import UnixLocator
 from opensqt.rpc.link_client import GrpcLink
 from opensqt.storage.control import AuditRow, SqlControlStore, open_control
-from opensqt.storage.journal import open_journal
+from opensqt.storage.journal import SqlJournal, open_journal
 from opensqt.system import log, process
 from opensqt.system.clock import SystemClock
 
@@ -190,12 +191,34 @@ class SymbolProcess:
             await self._clock.sleep_ms(pause_ms)
             pause_ms = min(pause_ms * 2, RESTART_MAX_MS)
 
+    async def _claimed_journal(self, registry: SqlControlStore, epoch: int) -> SqlJournal:
+        """Return the unit's journal, claimed.
+
+        Raise ``JournalError`` when it is not the one, ``StaleProcessError`` when a newer process
+        was faster.
+        """
+        journal = await asyncio.to_thread(
+            open_journal,
+            self._runtime.location,
+            self._unit,
+            claimed_epoch=await registry.claimed_epoch(self._unit),
+        )
+        try:
+            await journal.claim(epoch)
+            await registry.note_claim(self._unit, epoch)
+        except BaseException as error:
+            journal.close()
+            if isinstance(error, StaleEpochError):
+                raise StaleProcessError(str(error)) from error
+            raise
+        return journal
+
     async def _run_once(self, registry: SqlControlStore) -> None:
         row = await registry.unit(self._unit)
         if row is None or row.is_removed:
             raise UnitGoneError(f"{self._unit.text} is not registered")
         epoch = await registry.next_symbol_epoch(self._unit)
-        journal = await asyncio.to_thread(open_journal, self._runtime.location, self._unit)
+        journal = await self._claimed_journal(registry, epoch)
         workflows = workflows_of(self._runtime, host=self._unit.path)
         engine = SymbolEngine(
             Identity(

@@ -103,6 +103,13 @@ def is_ours(client_order_id: str, *, deployment: str) -> bool:
     return _has_shape(client_order_id) and client_order_id[2 : 2 + _TAG_LENGTH] == deployment
 
 
+def tag_of(prefix: str) -> str | None:
+    """Return the deployment tag of an id, given its first five letters at least, or None."""
+    tag = prefix[2 : 2 + _TAG_LENGTH]
+    has_shape = prefix.startswith(f"q{_ID_VERSION}") and set(tag) <= set(_ALPHABET)
+    return tag if has_shape and len(tag) == _TAG_LENGTH else None
+
+
 def is_sibling(client_order_id: str, *, deployment: str) -> bool:
     """Tell whether an id was made by another deployment of this program."""
     return _has_shape(client_order_id) and client_order_id[2 : 2 + _TAG_LENGTH] != deployment

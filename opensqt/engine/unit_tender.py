@@ -289,7 +289,9 @@ class UnitTender:
 def _why_quarantined(view: UnitView) -> str:
     if phase_of(view.snapshot) is UnitPhase.QUARANTINED and view.snapshot is not None:
         return str(view.snapshot.get("idle_reason") or "quarantined by its process")
-    return f"{CRASH_LOOP_STARTS} starts in a row never got to quoting"
+    why = "" if view.snapshot is None else str(view.snapshot.get("idle_reason") or "")
+    reason = f"{CRASH_LOOP_STARTS} starts in a row never got to quoting"
+    return f"{reason}: {why}" if why else reason
 
 
 def _integer(snapshot: Snapshot | None, key: str) -> int:

@@ -30,6 +30,7 @@ from opensqt.storage.location import (
     control_path,
     is_server,
     journal_paths,
+    restoring_path,
 )
 from opensqt.storage.migrate import Schema, SchemaError, ensure, read_meta
 
@@ -37,6 +38,8 @@ T = TypeVar("T")
 
 _ATTEMPTS_MAX: Final = 3
 _RANDOM_BYTES_MIN: Final = 4
+RESTORED: Final = "restored_ms"
+"""Property of a store that was put back: when that was, in milliseconds."""
 CONTROL: Final = Schema(
     kind="control",
     scripts=(
@@ -113,6 +116,10 @@ def _check_not_lost(location: Location) -> None:
     if is_server(location):
         return
     data = Path(location)
+    if restoring_path(data).exists():
+        raise RegistryError(
+            f"a restore of {data} was interrupted; finish it with: opensqt restore --finish"
+        )
     journals = () if control_path(data).exists() else journal_paths(data)
     if journals:
         raise RegistryError(
@@ -131,6 +138,11 @@ class SqlControlStore:
 
     async def deployment(self) -> str:
         return self._deployment
+
+    async def restored_ms(self) -> int:
+        """Return when this store was last put back to an older point, 0 if it never was."""
+        text = await self._run(lambda: read_meta(self._database, RESTORED))
+        return int(text or 0)
 
     async def units(self) -> tuple[UnitRecord, ...]:
         rows = await self._run(
@@ -184,6 +196,29 @@ class SqlControlStore:
 
     async def symbol_epoch(self, unit: UnitId) -> int:
         return await self._run(lambda: self._number("symbol_epochs", "epoch", "unit", unit.text))
+
+    async def claimed_epoch(self, unit: UnitId) -> int:
+        """Return the newest epoch known to have claimed the unit's journal, 0 if none is."""
+        name = _claim_key(unit)
+        return int(await self._run(lambda: read_meta(self._database, name)) or 0)
+
+    async def note_claim(self, unit: UnitId, epoch: int) -> None:
+        """Note that an epoch has claimed the unit's journal, so that its loss is noticed.
+
+        Whoever copies the stores copies this one first: a journal may know more, never less.
+        """
+
+        def write() -> None:
+            with self._database.transaction():
+                known = int(read_meta(self._database, _claim_key(unit)) or 0)
+                if epoch > known:
+                    self._database.write_many(
+                        "INSERT INTO meta (name, value) VALUES (?, ?) "
+                        "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                        [(_claim_key(unit), str(epoch))],
+                    )
+
+        await self._run(write)
 
     async def acquire_account(
         self, account: AccountName, *, holder: str, now_ms: int, ttl_ms: int, take_over: bool
@@ -329,6 +364,10 @@ class SqlControlStore:
             "SELECT coalesce(max(id), 0) + 1, ?, ?, ?, ?, ? FROM audit",
             [(at_ms, self._writer if who is None else who, what, subject, details)],
         )
+
+
+def _claim_key(unit: UnitId) -> str:
+    return f"journal of {unit.text}"
 
 
 def _check_expired(lease: AccountLease, *, now_ms: int) -> None:

@@ -27,8 +27,8 @@ from opensqt.ports.journal import (
     check_batch,
 )
 from opensqt.storage.database import Database, DatabaseError, DuplicateKeyError, Parameter
-from opensqt.storage.location import Location, journal_database
-from opensqt.storage.migrate import Schema, SchemaError, ensure, read_meta
+from opensqt.storage.location import Location, has_journal, journal_database, place_of
+from opensqt.storage.migrate import Schema, SchemaError, ensure, read_meta, stored_version
 
 T = TypeVar("T")
 
@@ -66,16 +66,26 @@ JOURNAL: Final = Schema(
 )
 
 
-def open_journal(location: Location, unit: UnitId, *, may_migrate: bool = False) -> "SqlJournal":
+def open_journal(
+    location: Location, unit: UnitId, *, may_migrate: bool = False, claimed_epoch: int = 0
+) -> "SqlJournal":
     """Open the unit's journal, creating it if there is none; raise ``JournalError`` saying why not.
 
-    ``may_migrate`` is for the one process that starts before all others.
+    ``may_migrate`` is for the one process that starts before all others. ``claimed_epoch`` is the
+    epoch that is known to have claimed the journal: one that is missing then, or does not know it,
+    was lost or is an older copy, and would derive ids that were used before.
     """
+    if claimed_epoch and not has_journal(location, unit):
+        raise JournalError(
+            f"the journal of {unit.text} is missing in {place_of(location)} although epoch "
+            f"{claimed_epoch} wrote to it; restore it"
+        )
     try:
         database = journal_database(location, unit)
     except DatabaseError as error:
         raise JournalError(str(error)) from error
     try:
+        _check_claimed(database, unit, claimed_epoch)
         ensure(database, JOURNAL, properties={"unit": unit.text}, may_migrate=may_migrate)
         owner = read_meta(database, "unit")
         if owner != unit.text:
@@ -84,6 +94,23 @@ def open_journal(location: Location, unit: UnitId, *, may_migrate: bool = False)
         database.close()
         raise JournalError(str(error)) from error
     return SqlJournal(database, unit)
+
+
+def _check_claimed(database: Database, unit: UnitId, epoch: int) -> None:
+    """Raise ``SchemaError`` when a journal has forgotten an epoch that claimed it."""
+    if not epoch:
+        return
+    if stored_version(database, JOURNAL) == 0:
+        raise SchemaError(
+            f"{database.place} is empty although epoch {epoch} of {unit.text} wrote to it; "
+            "restore it"
+        )
+    found = int(database.query("SELECT coalesce(max(epoch), 0) FROM fence")[0][0] or 0)
+    if found < epoch:
+        raise SchemaError(
+            f"{database.place} is an older copy: it ends with epoch {found}, epoch {epoch} of "
+            f"{unit.text} wrote to it; restore the newest one"
+        )
 
 
 class SqlJournal:

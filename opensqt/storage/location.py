@@ -35,9 +35,24 @@ def control_path(data: Path) -> Path:
     return data / "control.db"
 
 
+def restoring_path(data: Path) -> Path:
+    """Return the mark of a restore that has begun to change the folder and has not ended."""
+    return data / "restoring"
+
+
 def journal_paths(data: Path) -> tuple[Path, ...]:
     """Return the files of all journals that exist."""
     return tuple(sorted((data / "symbols").glob("*/journal.db")))
+
+
+def has_journal(location: Location, unit: UnitId) -> bool:
+    """Tell whether a unit's journal may exist; on a server only opening it tells."""
+    return is_server(location) or journal_path(Path(location), unit).exists()
+
+
+def place_of(location: Location) -> str:
+    """Return a location for messages, without a password."""
+    return "the server" if is_server(location) else str(location)
 
 
 def journal_database(location: Location, unit: UnitId) -> Database:

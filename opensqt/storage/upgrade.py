@@ -1,5 +1,6 @@
 """Moving every store of a deployment to the schema of this build, before others open them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from opensqt.ports.journal import JournalError
@@ -10,12 +11,20 @@ from opensqt.storage.location import Location, control_database, is_server, jour
 from opensqt.storage.migrate import ensure
 
 
-def upgrade(location: Location, *, writer: str, random_bytes: bytes) -> int:
+def upgrade(
+    location: Location,
+    *,
+    writer: str,
+    random_bytes: bytes,
+    refused: Callable[[str], None] | None = None,
+) -> int:
     """Create the control store if needed and migrate all stores; return how many journals exist.
 
     Idempotent, and safe beside another process that does the same. The right of the orchestrator,
     or of the composition root where there is none. Raise ``RegistryError`` or ``JournalError``:
-    the stores before the failing one are migrated, the failing one is unchanged.
+    the stores before the failing one are migrated, the failing one is unchanged. With ``refused``
+    a journal that cannot be moved is told there instead, and the others are moved: its own unit
+    will not open it, and nobody else needs it.
     """
     open_control(location, writer=writer, random_bytes=random_bytes, may_migrate=True).close()
     places = _journal_places(location)
@@ -23,7 +32,9 @@ def upgrade(location: Location, *, writer: str, random_bytes: bytes) -> int:
         try:
             _upgrade_journal(_opened(location, place))
         except DatabaseError as error:
-            raise JournalError(str(error)) from error
+            if refused is None:
+                raise JournalError(str(error)) from error
+            refused(str(error))
     return len(places)
 
 

@@ -79,7 +79,7 @@ class Child:
         os.kill(self.process.pid, number)
 
     async def end(self, *, kill: bool = True) -> int:
-        """End the process, or wait for its end; return its exit code."""
+        """End the process, or wait for its end; return its exit code. Idempotent."""
         if kill:
             self.process.kill()
         async with asyncio.timeout(SETTLE_S):

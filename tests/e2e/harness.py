@@ -390,8 +390,7 @@ class Scenario:
     async def close(self) -> None:
         """End every process."""
         for child in self._everyone:
-            if child.process.exitcode is None:
-                await child.end()
+            await child.end(kill=child.process.exitcode is None)
 
     # -- inside
 

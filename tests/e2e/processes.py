@@ -123,6 +123,9 @@ class _Host:
                 self._arm(Crash(**request["crash"]))
             case "snapshot":
                 return self._snapshot()
+            case "cancel_orders":
+                assert self._exchange is not None
+                return list(await self._exchange.cancel_orders(self._spec.unit))
             case other:
                 raise ValueError(f"unknown request {other!r}")
         return None
