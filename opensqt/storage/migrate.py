@@ -6,10 +6,11 @@ itself, which is the lock between processes: whoever comes second finds the work
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from opensqt.storage.database import Database, DatabaseError
 
-_META = """
+META_TABLE: Final = """
 CREATE TABLE meta (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -52,7 +53,7 @@ def ensure(
     with database.transaction():
         version = stored_version(database, schema)
         if version == 0:
-            database.query(_META)
+            database.query(META_TABLE)
             _set_meta(database, {"kind": schema.kind, **properties})
         elif version > schema.version:
             raise SchemaError(
