@@ -49,6 +49,19 @@ def unit_config(wanted: GridConfig) -> UnitConfig:
     )
 
 
+def running_row(unit: UnitId, config: UnitConfig) -> UnitRecord:
+    """Return the registry row of a unit that shall run."""
+    return UnitRecord(
+        unit=unit,
+        desire=Desire.RUNNING,
+        directive=Directive.RUN,
+        config_text=codec.encode(config),
+        config_version=1,
+        revision=1,
+        updated_ms=UnixMs(0),
+    )
+
+
 @asynccontextmanager
 async def scenario(
     folder: Path,
@@ -83,15 +96,7 @@ async def scenario(
         stack.callback(registry.close)
         journal = open_journal(location, unit, may_migrate=True)
         stack.callback(journal.close)
-        row = UnitRecord(
-            unit=unit,
-            desire=Desire.RUNNING,
-            directive=Directive.RUN,
-            config_text=codec.encode(config),
-            config_version=1,
-            revision=1,
-            updated_ms=UnixMs(0),
-        )
+        row = running_row(unit, config)
         await registry.put_unit(row, expected_revision=0)
         made = Scenario(
             folder=folder,
