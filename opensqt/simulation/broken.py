@@ -15,20 +15,22 @@ from opensqt.core.facts import OrderReported as Reported
 from opensqt.core.facts import TradeFilled as Filled
 from opensqt.core.grid.closing import closing_intents
 from opensqt.core.grid.desk import Desk
-from opensqt.core.ids import ClientOrderId, TradeId, UnixMs
+from opensqt.core.ids import ClientOrderId, TradeId, UnitId, UnixMs
 from opensqt.core.intents import Intent
 from opensqt.core.orders import Order, OrderStatus, Purpose
-from opensqt.core.registry import KillRow
+from opensqt.core.registry import Desire, KillRow, UnitRecord
+from opensqt.core.registry_rules import Observed, Step, next_step, removed
 from opensqt.engine import evidence
 from opensqt.engine.connector_guard import ConnectorGuard
 from opensqt.engine.decider import Decider
 from opensqt.engine.executor import Executor
 from opensqt.engine.exposure import UnitExposure
 from opensqt.engine.gate import Gate
-from opensqt.engine.incoming import Intake
+from opensqt.engine.hub import Hub
 from opensqt.engine.mailbox import Mailbox
 from opensqt.engine.recorder import Recorder
 from opensqt.engine.sessions import UnitSession
+from opensqt.engine.unit_tender import UnitTender
 from opensqt.ports.exchange import (
     OrderUpdate,
     Outcome,
@@ -47,14 +49,14 @@ _CONFIRM: Final = Gate.confirm
 _DECLARE: Final = UnitExposure.declare
 _FENCE: Final = ConnectorGuard.fence
 _OBSERVE: Final = ConnectorGuard.observe
-_PLACE: Final = Executor._place  # noqa: SLF001 - the originals, called by what replaces them
-_CANCEL: Final = Executor._cancel  # noqa: SLF001
+_PLACE: Final = Executor._place  # noqa: SLF001 - the original, called by what replaces it
+_CANCEL: Final = Executor._cancel  # noqa: SLF001 - the original, called by what replaces it
 _PLACE_ONE: Final = Executor.place
-_PLACE_BATCH: Final = Decider._place_batch  # noqa: SLF001
-_IS_NEWS: Final = Intake._is_news  # noqa: SLF001
+_PLACE_BATCH: Final = Decider._place_batch  # noqa: SLF001 - the original, called by what replaces it
 _LOAD: Final = Recorder.load
 _PUSH: Final = UnitSession.push
 _PUT_FACT: Final = Mailbox.put_fact
+_NEXT_STEP: Final = next_step
 _PATIENCE: Final = 3
 _counter = itertools.count()
 _sent_early: dict[ClientOrderId, asyncio.Task[None]] = {}
@@ -224,6 +226,26 @@ def push_behind_the_band(
 def declare_without_orders(self: UnitExposure, declaration: Hello | Declare) -> None:
     """Leave out of a declaration what the unit's open orders may still do."""
     _DECLARE(self, replace(declaration, reserved=()))
+
+
+# -- the orchestrator
+
+
+def finish_at_once(row: UnitRecord, seen: Observed) -> Step:
+    """Take a removal that was asked for as one that is complete."""
+    is_asked = row.desire is Desire.REMOVED and not row.is_removed
+    return Step.FINISH if is_asked else _NEXT_STEP(row, seen)
+
+
+async def finish_without_looking(self: UnitTender, row: UnitRecord) -> None:
+    """End the process, and ask nobody what is left at the venue."""
+    await self._spawn.stop_unit(self.unit)
+    await self._store(removed(row, now_ms=self._clock.now_ms()))
+
+
+async def forget_nobody(self: Hub, unit: UnitId) -> None:
+    """Go on serving a unit that was removed."""
+    _ = self, unit
 
 
 # -- the kill switch

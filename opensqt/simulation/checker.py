@@ -7,6 +7,7 @@ from decimal import Decimal
 from opensqt.core.facts import Fact, GridAnchored, OrderIntended, OrderReported, TradeFilled
 from opensqt.core.ids import AccountName, ClientOrderId, Symbol, TradeId, UnitId, client_order_id
 from opensqt.core.orders import OrderStatus, Side
+from opensqt.core.registry import UnitRecord
 from opensqt.core.symbol import SymbolState, apply
 from opensqt.engine.exposure import UnitExposure
 from opensqt.market.types import BookOrder
@@ -46,6 +47,7 @@ class Checker:
         self._written: set[ClientOrderId] = set()
         self._epochs: dict[Symbol, int] = {}
         self._account_epoch = 0
+        self._removed: set[Symbol] = set()
         self.orders = 0
         self.is_killed = False
         """Whether a kill is acknowledged and not yet released."""
@@ -119,6 +121,8 @@ class Checker:
         if own in self._accepted:
             raise Violation(f"I1a: {own} accepted twice")
         self._accepted[own] = order
+        if order.symbol in self._removed:
+            raise Violation(f"I3b: {own} was accepted after its unit had been removed")
         intent = self._intent_of(order)
         if intent is None:
             raise Violation(f"I7: {own} has no committed intent")
@@ -188,19 +192,42 @@ class Checker:
         view = exposure.view(ClientOrderId(""), side=Side.BUY, instrument=None, price=None)
         return view.worst_quantity(Side.BUY)
 
-    def at_end(self, states: Sequence[SymbolState]) -> str:
+    def on_stored(self, record: UnitRecord) -> None:
+        """Check that a removal, once stored as complete, has left nothing of ours at the venue."""
+        symbol = record.unit.symbol
+        self._removed.discard(symbol)
+        if record.is_removed:
+            self._removed.add(symbol)
+            left = self._model.open_orders(self._account, symbol)
+            if left:
+                raise Violation(f"I3b: {symbol} was removed with {len(left)} open orders")
+
+    def at_end(self) -> str:
         """Return what is wrong after everything has settled, empty if nothing."""
-        if len(states) != len(self._disks):
-            return "I9: a unit is not running at the end"
-        for state in states:
-            problem = self._unit_problem(state)
+        for symbol, disk in self._disks.items():
+            empty = SymbolState(unit=disk.unit, deployment=self._deployment)
+            problem = self._unit_problem(self._shadows.get(symbol, empty), disk)
             if problem:
-                return f"{state.unit.symbol}: {problem}"
+                return f"{symbol}: {problem}"
         return ""
 
-    def _unit_problem(self, state: SymbolState) -> str:
+    def replay_problem(self, state: SymbolState) -> str:
+        """Return how the state of a unit's last process differs from its journal, if it does."""
         symbol = state.unit.symbol
-        disk = self._disks[symbol]
+        rebuilt = self._shadows.get(symbol)
+        if rebuilt is None or rebuilt.sequence != state.sequence:
+            # It was ended between a commit and what follows.
+            return ""
+        if (rebuilt.position, rebuilt.slots, rebuilt.anchor) != (
+            state.position,
+            state.slots,
+            state.anchor,
+        ):
+            return f"{symbol}: the state is not the replay of its journal"
+        return ""
+
+    def _unit_problem(self, state: SymbolState, disk: JournalDisk) -> str:
+        symbol = state.unit.symbol
         if self._model.open_orders(self._account, symbol):
             return "I3b: orders of ours are open after the stop"
         at_venue = {fill.trade_id for fill in self._model.fills(self._account, symbol)}
@@ -218,21 +245,9 @@ class Checker:
         left = [o.client_order_id for o in state.orders.values() if not o.is_settled]
         if left:
             return f"I9: never settled: {left}"
-        return self._journal_problem(state)
-
-    def _journal_problem(self, state: SymbolState) -> str:
-        rebuilt = self._shadows[state.unit.symbol]
-        if (rebuilt.position, rebuilt.slots, rebuilt.anchor) != (
-            state.position,
-            state.slots,
-            state.anchor,
-        ):
-            return "the state is not the replay of its journal"
         inventory = sum((slot.quantity for slot in state.slots.values()), Decimal(0))
         if inventory != state.position.quantity:
             return f"levels hold {inventory}, the position is {state.position.quantity}"
-        if any(o.status is OrderStatus.INTENT for o in state.orders.values()):
-            return "I9: an intent was never resolved"
         return ""
 
 

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, TypeVar
 
-from opensqt.core.ids import AccountName, ClientOrderId, Symbol, UnixMs, VenueOrderId
+from opensqt.core.ids import ClientOrderId, Symbol, UnixMs, VenueOrderId
 from opensqt.core.instrument import Instrument
 from opensqt.engine.connector_guard import ConnectorGuard, GuardConfig
 from opensqt.ports.exchange import (
@@ -26,10 +26,11 @@ from opensqt.ports.exchange import (
     VenuePosition,
     VenueUnavailableError,
 )
+from opensqt.ports.registry import RegistryError
 from opensqt.simulation.freezer import Freezer
 from opensqt.simulation.link_watch import PriceCheck
 from opensqt.simulation.loop import VirtualClock
-from opensqt.simulation.registry import MemoryRegistry
+from opensqt.simulation.scene import ACCOUNT, Scene
 from opensqt.simulation.venue import SimulatedVenue, VenueConnection
 
 OBSERVE_EVERY_MS: Final = 500
@@ -54,32 +55,20 @@ class _Writer(VenueConnection):
 class Connector:
     """One process at a time; ``guard`` is None while there is none."""
 
-    def __init__(
-        self,
-        venue: SimulatedVenue,
-        *,
-        account: AccountName,
-        registry: MemoryRegistry,
-        clock: VirtualClock,
-        loop: asyncio.AbstractEventLoop,
-        written: Callable[[PlaceRequest], None],
-    ) -> None:
+    def __init__(self, scene: Scene) -> None:
         """Do nothing yet."""
-        self._venue = venue
-        self._account = account
-        self._registry = registry
-        self._clock = clock
-        self._written = written
+        self._scene = scene
         self._observing: asyncio.Task[None] | None = None
         self.guard: ConnectorGuard | None = None
-        self.ended: asyncio.Future[None] = loop.create_future()
+        self.ended: asyncio.Future[None] = scene.loop.create_future()
 
     def start(self) -> None:
         """Begin without any memory."""
         self.ended = asyncio.get_running_loop().create_future()
-        writer = _Writer(self._venue, self._clock, self._written)
+        scene = self._scene
+        writer = _Writer(scene.venue, scene.clock, scene.witness.written)
         config = GuardConfig(confirm_within_ms=CONFIRM_WITHIN_MS)
-        self.guard = ConnectorGuard(writer, clock=self._clock, config=config)
+        self.guard = ConnectorGuard(writer, clock=scene.clock, config=config)
         self._observing = asyncio.get_running_loop().create_task(self._observe(self.guard))
 
     def kill(self) -> None:
@@ -89,16 +78,21 @@ class Connector:
         self.guard = None
         if not self.ended.done():
             self.ended.set_result(None)
-        self._venue.cut_streams()
+        self._scene.venue.cut_streams()
 
     async def _observe(self, guard: ConnectorGuard) -> None:
+        store, clock = self._scene.store, self._scene.clock
         while True:
-            asked_ms = self._clock.monotonic_ms()
-            lease = await self._registry.account_lease(self._account)
+            asked_ms = clock.monotonic_ms()
+            try:
+                lease = await store.account_lease(ACCOUNT)
+                kill = await store.kill_row()
+            except RegistryError:
+                await clock.sleep_ms(OBSERVE_EVERY_MS)
+                continue
             epoch = 0 if lease is None else lease.epoch
-            kill = await self._registry.kill_row()
             guard.observe(account_epoch=epoch, kill=kill, asked_ms=asked_ms)
-            await self._clock.sleep_ms(OBSERVE_EVERY_MS)
+            await clock.sleep_ms(OBSERVE_EVERY_MS)
 
 
 class ConnectorClient(VenuePort):
@@ -116,6 +110,8 @@ class ConnectorClient(VenuePort):
         self._freezer = freezer
         self._sent = sent
         self._read = read
+        self.watched: frozenset[Symbol] = frozenset()
+        """The symbols subscribed last."""
         self._is_dead = False
 
     def kill(self) -> None:
@@ -200,7 +196,8 @@ class ConnectorClient(VenuePort):
         )
 
     async def watch(self, symbols: frozenset[Symbol]) -> None:
-        """Accept any set: the simulation streams every symbol."""
+        """Note the set: the simulation streams every symbol."""
+        self.watched = symbols
 
     async def events(self) -> AsyncIterator[tuple[VenueEvent, ...]]:
         guard = self._connector.guard

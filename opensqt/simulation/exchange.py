@@ -5,24 +5,27 @@ twice a second; without a fenced connector its gate stays shut.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
-from opensqt.core.ids import AccountName, Symbol, UnitId
+from opensqt.core.ids import ClientOrderId, Symbol, UnitId
+from opensqt.engine.cancel_all import cancel_all
 from opensqt.engine.exposure import UnitExposure
 from opensqt.engine.gate import Gate
 from opensqt.engine.hub import Hub
 from opensqt.engine.local_link import LocalLink
-from opensqt.ports.exchange import PlaceRequest, PriceUpdate, VenueUnavailableError
+from opensqt.ports.exchange import PriceUpdate, VenueUnavailableError
 from opensqt.ports.link import Downward, ExchangeTransport, Upward
-from opensqt.ports.telemetry import LogPort
+from opensqt.ports.registry import AccountLease, LeaseLostError, RegistryError
 from opensqt.simulation.connector import Connector, ConnectorClient
 from opensqt.simulation.freezer import FreezableClock, Freezer
 from opensqt.simulation.link_watch import BandWatch
-from opensqt.simulation.registry import MemoryRegistry
+from opensqt.simulation.scene import ACCOUNT, Scene
 
 CONFIRM_EVERY_MS: Final = 500
 LEASE_TTL_MS: Final = 10_000
+RENEW_MS: Final = 3_000
 STORE_MS: Final = 20
 """How long the control store takes to answer; long enough for an order to slip through."""
 
@@ -34,6 +37,7 @@ class _FreezableEnd:
         self._end = end
         self._freezer = freezer
         self._held: list[Downward] = []
+        self._unread: deque[Upward] = deque()
         self.watch = BandWatch()
 
     @property
@@ -49,10 +53,13 @@ class _FreezableEnd:
                 self._end.send(one)
 
     async def receive(self) -> Sequence[Upward]:
-        messages = await self._end.receive()
+        # One at a time: what is sent in answer to one must not seem older than the next.
+        if not self._unread:
+            self._unread.extend(await self._end.receive())
         await self._freezer.pass_by()
-        self.watch.received(messages)
-        return messages
+        message = self._unread.popleft()
+        self.watch.received(message)
+        return (message,)
 
     async def close(self, *, code: str = "", message: str = "") -> None:
         await self._end.close(code=code, message=message)
@@ -61,32 +68,17 @@ class _FreezableEnd:
 class ExchangeProcess:
     """One incarnation."""
 
-    def __init__(  # noqa: PLR0913 - what surrounds a process
-        self,
-        connector: Connector,
-        *,
-        account: AccountName,
-        registry: MemoryRegistry,
-        log: LogPort,
-        sent: Callable[[PlaceRequest], None],
-        fenced: Callable[[int], None],
-        withheld: Callable[[UnitId], None],
-    ) -> None:
-        """Compose; ``start`` takes the account over.
-
-        ``withheld`` hears of a unit that was not told a price although no band keeps it back.
-        """
-        self._loop = asyncio.get_running_loop()
+    def __init__(self, scene: Scene, connector: Connector) -> None:
+        """Compose; ``start`` takes the account over."""
+        self._scene = scene
         self.freezer = Freezer()
-        self._clock = FreezableClock(self._loop, self.freezer)
-        self._account = account
-        self._registry = registry
-        self._log = log
-        self._venue = ConnectorClient(connector, self.freezer, sent, self._check_price)
-        self._withheld = withheld
-        self._fenced = fenced
-        self.gate = Gate(self._venue, clock=self._clock, log=log)
-        self.epoch = 0
+        self._clock = FreezableClock(scene.loop, self.freezer)
+        self._log = scene.trace.log("exchange")
+        self._venue = ConnectorClient(
+            connector, self.freezer, scene.witness.sent, self._check_price
+        )
+        self.gate = Gate(self._venue, clock=self._clock, log=self._log)
+        self._lease: AccountLease | None = None
         self.hub: Hub | None = None
         self.link: LocalLink | None = None
         self.confirmed_kill = -1
@@ -95,28 +87,32 @@ class ExchangeProcess:
         self._tasks: list[asyncio.Task[None]] = []
         self._ending: asyncio.Task[None] | None = None
 
+    @property
+    def watched(self) -> frozenset[Symbol]:
+        """Return the symbols subscribed at the venue."""
+        return self._venue.watched
+
     async def start(self) -> None:
         """Take the account over and serve."""
-        lease = await self._registry.acquire_account(
-            self._account,
+        self._lease = lease = await self._scene.store.acquire_account(
+            ACCOUNT,
             holder=f"sim-{id(self)}",
             now_ms=self._clock.now_ms(),
             ttl_ms=LEASE_TTL_MS,
             take_over=True,
         )
-        self.epoch = lease.epoch
         self.hub = Hub(
             self._venue,
             self.gate,
             epoch_of=self._epoch_of,
-            session_prefix=f"e{self.epoch}",
+            session_prefix=f"e{lease.epoch}",
             clock=self._clock,
             log=self._log,
         )
         self.link = LocalLink(self._attach)
         self._tasks = [
-            self._loop.create_task(self._confirm()),
-            self._loop.create_task(self.hub.run()),
+            self._scene.loop.create_task(self._poll(lease)),
+            self._scene.loop.create_task(self.hub.run()),
         ]
 
     async def kill(self) -> None:
@@ -133,8 +129,23 @@ class ExchangeProcess:
         units = [unit for unit, one in sessions.items() if unit.symbol == symbol and one.epoch]
         return self.gate.exposure_of(units[0]) if units else None
 
+    async def cancel_orders(self, unit: UnitId) -> tuple[ClientOrderId, ...]:
+        """Cancel all orders of ours on the unit's symbol; return those still open."""
+        await self.freezer.pass_by()
+        assert self.hub is not None
+        epoch = await self._scene.store.next_symbol_epoch(unit)
+        self.hub.expel(unit, epoch=epoch)
+        return await cancel_all(
+            unit,
+            venue=self._venue,
+            gate=self.gate,
+            deployment=self._scene.deployment,
+            epoch=epoch,
+            clock=self._clock,
+        )
+
     async def _epoch_of(self, unit: UnitId) -> int:
-        return await self._registry.symbol_epoch(unit)
+        return await self._scene.store.symbol_epoch(unit)
 
     async def _attach(self, end: ExchangeTransport) -> None:
         assert self.hub is not None
@@ -142,6 +153,8 @@ class ExchangeProcess:
         self._ends.append(held)
         try:
             await self.hub.attach(held)
+        except RegistryError as error:
+            self._log.debug("exchange.attach_failed", reason=str(error))
         finally:
             self._ends.remove(held)
 
@@ -155,27 +168,49 @@ class ExchangeProcess:
             if unit is None or not is_served or unit.symbol != price.symbol:
                 continue
             if end.watch.withholds(price):
-                self._withheld(unit)
+                self._scene.witness.withheld(unit)
 
-    async def _confirm(self) -> None:
+    async def _poll(self, lease: AccountLease) -> None:
+        renewed_ms = self._clock.monotonic_ms()
         while True:
-            asked_ms = self._clock.monotonic_ms()
-            await self._clock.sleep_ms(STORE_MS)
-            lease = await self._registry.account_lease(self._account)
-            if lease is None or lease.epoch != self.epoch:
+            try:
+                await self._confirm(lease)
+                if self._clock.monotonic_ms() - renewed_ms >= RENEW_MS:
+                    await self._renew(lease)
+                    renewed_ms = self._clock.monotonic_ms()
+            except LeaseLostError:
                 self.gate.lose()
                 self._log.warning("exchange.lost")
-                self._ending = self._loop.create_task(self.kill())
+                self._ending = self._scene.loop.create_task(self.kill())
                 return
-            kill = await self._registry.kill_row()
-            try:
-                await self._venue.fence(
-                    account_epoch=self.epoch, kill_epoch=kill.epoch if kill.is_engaged else 0
-                )
-            except VenueUnavailableError as error:
-                self._log.debug("exchange.not_fenced", reason=str(error))
-            else:
-                self._fenced(self.epoch)
-                self.gate.confirm(kill=kill, account_epoch=self.epoch, asked_ms=asked_ms)
-                self.confirmed_kill = kill.epoch
+            except RegistryError as error:
+                self._log.debug("exchange.store_unavailable", reason=str(error))
             await self._clock.sleep_ms(CONFIRM_EVERY_MS)
+
+    async def _confirm(self, lease: AccountLease) -> None:
+        store = self._scene.store
+        asked_ms = self._clock.monotonic_ms()
+        await self._clock.sleep_ms(STORE_MS)
+        held = await store.account_lease(ACCOUNT)
+        if held is None or held.epoch != lease.epoch:
+            message = "another exchange process holds the account"
+            raise LeaseLostError(message)
+        kill = await store.kill_row()
+        try:
+            await self._venue.fence(
+                account_epoch=lease.epoch, kill_epoch=kill.epoch if kill.is_engaged else 0
+            )
+        except VenueUnavailableError as error:
+            self._log.debug("exchange.not_fenced", reason=str(error))
+        else:
+            self._scene.witness.fenced(lease.epoch)
+            self.gate.confirm(kill=kill, account_epoch=lease.epoch, asked_ms=asked_ms)
+            self.confirmed_kill = kill.epoch
+
+    async def _renew(self, lease: AccountLease) -> None:
+        store = self._scene.store
+        await store.renew_account(lease, now_ms=self._clock.now_ms(), ttl_ms=LEASE_TTL_MS)
+        assert self.hub is not None
+        removed = {row.unit for row in await store.units() if row.is_removed}
+        for unit in removed & set(self.hub.sessions):
+            await self.hub.forget(unit)

@@ -34,6 +34,13 @@ class Faults:
     exchange_crashes: int = 0
     link_cuts: int = 0
     connector_crashes: int = 0
+    orchestrator_crashes: int = 0
+    operations: int = 0
+    """Times in which an operator adds, removes, pauses or resumes a unit."""
+    spawn_failure: float = 0.0
+    """Calls between orchestrator and processes that are lost, or whose answers are."""
+    outages: int = 0
+    """Times in which the control store answers nobody."""
     manager_pauses: int = 0
     """Processes that are stopped for a while; half of them are replaced meanwhile."""
     exchange_pauses: int = 0
@@ -85,6 +92,10 @@ class Faults:
             exchange_crashes=rng.randint(0, 2),
             link_cuts=rng.randint(0, 2),
             connector_crashes=rng.randint(0, 1),
+            orchestrator_crashes=rng.randint(0, 2),
+            operations=rng.choice((0, 0, 1, 3, 6)),
+            spawn_failure=rng.choice((0.0, 0.05, 0.2)),
+            outages=rng.choice((0, 0, 1)),
             manager_pauses=rng.randint(0, 2),
             exchange_pauses=rng.randint(0, 2),
             silences=rng.randint(0, 1),

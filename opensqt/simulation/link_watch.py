@@ -62,16 +62,15 @@ class BandWatch:
             case _:
                 pass
 
-    def received(self, messages: Sequence[Upward]) -> None:
+    def received(self, message: Upward) -> None:
         """Note a band, and who speaks."""
-        for message in messages:
-            match message:
-                case Hello():
-                    self.unit = message.unit
-                case Band():
-                    self._has_band = message.after_seq >= self._last_seq
-                case _:
-                    pass
+        match message:
+            case Hello():
+                self.unit = message.unit
+            case Band():
+                self._has_band = message.after_seq >= self._last_seq
+            case _:
+                pass
 
     def withholds(self, price: PriceUpdate) -> bool:
         """Tell whether a price that the exchange has read did not reach the manager."""

@@ -21,12 +21,14 @@ from opensqt.engine import (
     executor,
     exposure,
     gate,
+    hub,
     mailbox,
     reconciler,
     recorder,
     resolver,
     sessions,
     stopping,
+    unit_tender,
 )
 from opensqt.simulation import broken
 
@@ -68,7 +70,7 @@ MUTANTS: Final = (
         target=executor,
         attribute="placed",
         replacement=broken.timeout_as_refusal,
-        breaks=("I1b", "I4"),
+        breaks=("I1b", "I4", "impossible"),
     ),
     Mutant(
         name="absent_after_one_not_found",
@@ -227,7 +229,24 @@ MUTANTS: Final = (
         target=stopping.StopCheck,
         attribute="is_confirmed",
         replacement=property(lambda _: True),
+        breaks=("I3b", "never settled"),
+    ),
+    Mutant(
+        name="remove_without_looking",
+        meaning="a removal counts as complete when the process has ended",
+        target=unit_tender,
+        attribute="next_step",
+        replacement=broken.finish_at_once,
         breaks=("I3b",),
+        also=((unit_tender.UnitTender, "_finish", broken.finish_without_looking),),
+    ),
+    Mutant(
+        name="removed_unit_still_served",
+        meaning="the exchange process goes on serving a unit that was removed",
+        target=hub.Hub,
+        attribute="forget",
+        replacement=broken.forget_nobody,
+        breaks=("I6", "I9"),
     ),
     Mutant(
         name="reserve_nothing",

@@ -12,14 +12,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from opensqt.ports.clock import ClockPort
-from opensqt.ports.workflow import WorkflowHandler
+from opensqt.ports.workflow import WorkflowHandler, WorkflowStoreError
 from opensqt.simulation.faults import Faults
 
 AGAIN_MS_MAX: Final = 3_000
-
-
-class WorkflowLostError(Exception):
-    """The store did not answer; whether the run happened is not known."""
 
 
 @dataclass(slots=True)
@@ -72,11 +68,11 @@ class HostileWorkflows:
             self._repeat(workflow_id)
         if self._happens(faults.workflow_failure):
             message = "the store refused the run, or took it"
-            raise WorkflowLostError(message)
+            raise WorkflowStoreError(message)
         result = await self._handlers[name](inputs)
         if self._happens(faults.workflow_failure):
             message = "the result could not be stored"
-            raise WorkflowLostError(message)
+            raise WorkflowStoreError(message)
         self._shelf.results[workflow_id] = result
         self._shelf.pending.pop(workflow_id, None)
         return result

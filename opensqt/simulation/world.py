@@ -1,67 +1,45 @@
-"""One seed: production engine, hub, gate and guard for several symbols, a hostile world, a checker.
+"""One seed: the production orchestrator, engines, hub, gate and guard in a hostile world.
 
 Nothing of the product is re-implemented here. The world supplies ports - a venue on a bad network,
-a journal that may crash around a commit, links that are cut - and treats processes badly: kills
-them (memory and everything awaited is gone, while requests that were written still land), stops
-them, starts others in their place and lets them go on. Safety is checked while it happens; then the
-faults stop, everything must quote again, is told to cancel, and the books must agree.
+a journal that may crash around a commit, links that are cut, processes that are started and
+watched over an unreliable net - and treats processes badly: kills them (memory and everything
+awaited is gone, while requests that were written still land), stops them, starts others in their
+place and lets them go on. Safety is checked while it happens; then the faults stop, everything
+must quote again, every unit is removed, and the books must agree.
 """
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from typing import Final
 
-from opensqt.core.facts import Directive, DirectiveGiven, Fact
-from opensqt.core.ids import AccountName, Symbol, TradeId, UnitId, deployment_tag
-from opensqt.core.registry import KillRow
-from opensqt.engine.decider import Identity
-from opensqt.engine.local_link import LocalManagerEnd
-from opensqt.engine.symbol_engine import StaleProcessError
+from opensqt.core.facts import Directive
+from opensqt.core.ids import Symbol, UnitId, deployment_tag
+from opensqt.core.registry import Desire
 from opensqt.market.types import AccountTerms, BookOrder, ClientIdRule, VenueOptions
 from opensqt.market.venue import VenueModel
-from opensqt.ports.clock import ClockPort
-from opensqt.ports.exchange import PlaceRequest
-from opensqt.ports.journal import JournalError
-from opensqt.ports.link import LinkClosedError
-from opensqt.simulation.checker import Checker, Violation
+from opensqt.simulation.checker import Checker
+from opensqt.simulation.cluster import Cluster
 from opensqt.simulation.connector import Connector
+from opensqt.simulation.control import Operator
+from opensqt.simulation.control_store import ControlStore
 from opensqt.simulation.crowd import Crowd, instrument
-from opensqt.simulation.exchange import ExchangeProcess
+from opensqt.simulation.disasters import Disasters
 from opensqt.simulation.faults import Faults
-from opensqt.simulation.journal import CommitHook, CommitPoint, JournalDisk
+from opensqt.simulation.journal import JournalDisk
 from opensqt.simulation.loop import VirtualClock, VirtualLoop, run_virtual
-from opensqt.simulation.manager import ManagerProcess
-from opensqt.simulation.registry import MemoryRegistry
+from opensqt.simulation.manager import Home
+from opensqt.simulation.scene import ACCOUNT, Scene
 from opensqt.simulation.trace import Trace
 from opensqt.simulation.venue import SimulatedVenue
-from opensqt.simulation.workflows import HostileWorkflows, WorkflowShelf
+from opensqt.simulation.witness import Witness
 
-ACCOUNT: Final = AccountName("paper")
 SAFETY_MS: Final = 60_000
 # H, V, two look-ups and their back-off, and the audit interval, twice.
 LIVENESS_MS: Final = 150_000
-RESTART_MS_MAX: Final = 3_000
-PAUSE_MS_MAX: Final = 15_000
-SILENCE_MS_MAX: Final = 20_000
-KILL_MS_MAX: Final = 10_000
-BAN_MS_MAX: Final = 15_000
-STALE_MS: Final = 900
-"""Two of these stay below what a gate trusts its last look at the control store."""
-_LOOK_MS: Final = 50
-
-
-@dataclass(slots=True)
-class _Unit:
-    unit: UnitId
-    disk: JournalDisk
-    skew_ms: int
-    shelf: WorkflowShelf = field(default_factory=WorkflowShelf)
-    process: ManagerProcess | None = None
-    zombies: list[ManagerProcess] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +48,7 @@ class SeedResult:
 
     seed: int
     violation: str
+    units: int
     crashes: int
     orders: int
     fills: int
@@ -83,78 +62,60 @@ class World:
         self, seed: int, loop: VirtualLoop, *, faults: Faults | None, keep_trace: bool
     ) -> None:
         """Draw the world of ``seed``, with other ``faults`` if given."""
-        self._rng = random.Random(seed)
-        self._loop = loop
-        self._clock = VirtualClock(loop)
-        drawn = Faults.draw(self._rng)
-        self._faults = drawn if faults is None else faults
-        self.trace = Trace(self._clock, is_kept=keep_trace)
-        self._tag = deployment_tag(self._rng.randbytes(4))
-        self._units = self._draw_units()
-        symbols = [one.unit.symbol for one in self._units]
-        model = VenueModel(
-            instruments=[instrument(symbol) for symbol in symbols],
-            accounts=[AccountTerms(name=ACCOUNT, balances={"USDT": Decimal(1_000_000)})],
-            options=VenueOptions(client_id_rule=self._rng.choice(tuple(ClientIdRule))),
-        )
-        self.checker = Checker(
-            deployment=self._tag,
-            disks={one.unit.symbol: one.disk for one in self._units},
-            model=model,
-            account=ACCOUNT,
-        )
-        for one in self._units:
-            one.disk.written = partial(self._on_committed, one.unit)
-        self._venue = SimulatedVenue(
-            model,
-            account=ACCOUNT,
-            faults=self._faults,
-            rng=self._rng,
-            clock=self._clock,
-            accepted=self._on_accepted,
-        )
-        self._crowd = Crowd(self._venue, symbols, clock=self._clock, rng=self._rng)
-        self._registry = MemoryRegistry(deployment=self._tag)
-        self._connector = Connector(
-            self._venue,
-            account=ACCOUNT,
-            registry=self._registry,
-            clock=self._clock,
-            loop=loop,
-            written=self._on_written,
-        )
-        self._exchange: ExchangeProcess | None = None
+        rng = random.Random(seed)
+        clock = VirtualClock(loop)
+        drawn = Faults.draw(rng)
+        faults = drawn if faults is None else faults
+        deployment = deployment_tag(rng.randbytes(4))
+        self.homes = _homes(rng, faults)
+        self._symbols = [home.unit.symbol for home in self.homes]
         self._violation: asyncio.Future[str] = loop.create_future()
-        self._works: set[asyncio.Task[None]] = set()
-        # Dead processes keep their frozen tasks: collecting them would only make noise.
-        self._graveyard: list[object] = []
-        self.crashes = 0
+        model = _model(rng, self._symbols)
+        self.checker = _checker(self.homes, model, deployment)
+        witness = Witness(self.checker, failed=self._fail)
+        store = ControlStore(deployment=deployment)
+        store.stored = witness.stored
+        for home in self.homes:
+            home.disk.written = partial(witness.committed, home.unit)
+        venue = SimulatedVenue(
+            model, account=ACCOUNT, faults=faults, rng=rng, clock=clock, accepted=self._on_accepted
+        )
+        self.scene = Scene(
+            rng=rng,
+            loop=loop,
+            clock=clock,
+            trace=Trace(clock, is_kept=keep_trace),
+            deployment=deployment,
+            venue=venue,
+            store=store,
+            witness=witness,
+        )
+        self._cluster = Cluster(self.scene, self.homes, Connector(self.scene))
+        units = tuple(home.unit for home in self.homes)
+        self._operator = Operator(self.scene, self._cluster, units)
 
-    def _draw_units(self) -> list[_Unit]:
-        names = ("AAA", "BBB", "CCC")[: self._rng.choice((1, 1, 2, 3))]
-        skew_ms = self._faults.skew_ms_max
-        units = [UnitId(account=ACCOUNT, symbol=Symbol(f"{name}USDT:perp")) for name in names]
-        return [
-            _Unit(
-                unit=unit,
-                disk=JournalDisk(unit=unit),
-                skew_ms=self._rng.randint(-skew_ms, skew_ms) if skew_ms else 0,
-            )
-            for unit in units
-        ]
+    def _on_accepted(self, order: BookOrder) -> None:
+        self.scene.witness.accepted(order, self._cluster.exposure_of(order.symbol))
+
+    def _fail(self, text: str) -> None:
+        self.scene.trace.say("VIOLATION", text)
+        if not self._violation.done():
+            self._violation.set_result(text)
 
     # -- the run
 
     async def run(self) -> str:
         """Return the first violation, empty when there was none."""
-        crowd = self._loop.create_task(self._crowd.run())
-        self._connector.start()
-        await self._start_exchange()
-        for one in self._units:
-            await self._start_manager(one)
-        disasters = [self._loop.create_task(self._disaster(kind)) for kind in self._schedule()]
+        scene = self.scene
+        crowd = scene.loop.create_task(
+            Crowd(scene.venue, self._symbols, clock=scene.clock, rng=scene.rng).run()
+        )
+        self._cluster.connector.start()
+        await self._operator.start()
+        disasters = Disasters(scene, self._cluster, self._operator, self.homes)
+        tasks = disasters.start(until_ms=SAFETY_MS)
         await asyncio.wait((self._violation,), timeout=SAFETY_MS / 1_000)
-        for task in disasters:
+        for task in tasks:
             task.cancel()
         if not self._violation.done():
             await self._heal()
@@ -162,310 +123,139 @@ class World:
         return self._violation.result() if self._violation.done() else ""
 
     async def _heal(self) -> None:
-        """Stop the faults; everybody must quote again, then stop, and the books must agree."""
-        self._venue.faults = Faults()
-        self._venue.silent_until_ms = self._venue.banned_until_ms = 0
-        self.trace.say("world", "healed")
-        while self._works:
-            await asyncio.wait(tuple(self._works))
-        if not await self._holds(self._is_quoting):
+        """Stop the faults; everybody must quote again, then go, and the books must agree."""
+        scene = self.scene
+        await self._end_faults()
+        for home in self.homes:
+            await self._settle(home)
+        if not await self._holds(self._is_converged):
             self._fail(f"I9: a unit does not quote again: {self._idle_reasons()}")
-        self.trace.say("world", "stop")
-        self._tell_all(Directive.CANCEL)
-        if not await self._holds(self._is_stopped):
-            self._fail("I9: a unit does not stop")
-        if not self._violation.done():
-            states = [one.process.engine.state for one in self._units if one.process]
-            problem = self.checker.at_end(states)
-            if problem:
-                self._fail(problem)
+        self._check(self._i6_problem())
+        scene.trace.say("world", "stop")
+        for home in self.homes:
+            mode = scene.rng.choice((Directive.CANCEL, Directive.FLATTEN))
+            await self._operator.remove(home.unit, mode)
+        if not await self._holds(self._is_gone):
+            self._fail(f"I9: a unit does not stop: {self._idle_reasons()}")
+        self._check(self._i6_problem())
+        self._check(self.checker.at_end())
+        for last in filter(None, (home.last for home in self.homes)):
+            self._check(self.checker.replay_problem(last.engine.state))
 
-    async def _holds(self, claim: Callable[[_Unit], bool]) -> bool:
+    async def _end_faults(self) -> None:
+        """Heal the network and let everything that goes on in the background come to its end."""
+        scene = self.scene
+        scene.venue.faults = Faults()
+        scene.venue.silent_until_ms = scene.venue.banned_until_ms = 0
+        scene.trace.say("world", "healed")
+        if scene.works:
+            _, late = await asyncio.wait(tuple(scene.works), timeout=LIVENESS_MS / 1_000)
+            if late:
+                self._fail(f"I9: a call to the orchestrator never ends: {late}")
+
+    def _check(self, problem: str) -> None:
+        if problem and not self._violation.done():
+            self._fail(problem)
+
+    async def _settle(self, home: Home) -> None:
+        """Have an operator undo what may rest: pauses, crash loops, half of the removals."""
+        row = self.scene.store.row(home.unit)
+        if row is None or row.is_removed:
+            if self.scene.rng.random() < 1 / 2:
+                await self._operator.add(home.unit)
+        elif row.desire is Desire.REMOVED and row.quarantine:
+            # No process may close the position: the operator leaves it and takes the orders.
+            await self._operator.remove(home.unit, Directive.CANCEL)
+        elif row.desire is Desire.PAUSED or row.quarantine:
+            await self._operator.resume(home.unit)
+
+    async def _holds(self, claim: Callable[[Home], bool]) -> bool:
         for _ in range(LIVENESS_MS // 1_000):
-            if self._violation.done() or all(claim(one) for one in self._units):
+            if self._violation.done() or all(claim(home) for home in self.homes):
                 return True
             await asyncio.wait((self._violation,), timeout=1)
         return False
 
+    def _is_converged(self, home: Home) -> bool:
+        row, process = self.scene.store.row(home.unit), home.process
+        if row is None or row.is_removed:
+            return self._is_gone(home)
+        if process is None or not process.engine.is_ready:
+            return False
+        if row.desire is Desire.REMOVED:  # drains, and waits for the market
+            return not row.quarantine
+        return self.checker.is_quoting(home.unit)
+
+    def _is_gone(self, home: Home) -> bool:
+        row, exchange = self.scene.store.row(home.unit), self._cluster.exchange
+        is_removed = row is None or row.is_removed
+        hub = None if exchange is None else exchange.hub
+        is_served = hub is None or home.unit in hub.sessions
+        return is_removed and not home.is_spawned and not is_served
+
     def _idle_reasons(self) -> str:
-        engines = [one.process.engine for one in self._units if one.process is not None]
-        return ", ".join(filter(None, (engine.idle_reason for engine in engines)))
+        engines = [home.process.engine for home in self.homes if home.process is not None]
+        rows = [row for row in self.scene.store.rows() if not row.is_removed]
+        reasons = [engine.idle_reason for engine in engines] + [row.quarantine for row in rows]
+        return ", ".join(filter(None, reasons))
 
-    def _is_quoting(self, one: _Unit) -> bool:
-        process = one.process
-        return process is not None and process.engine.is_ready and self.checker.is_quoting(one.unit)
-
-    def _is_stopped(self, one: _Unit) -> bool:
-        return one.process is not None and one.process.engine.is_stopped
-
-    def _tell_all(self, directive: Directive) -> None:
-        for one in self._units:
-            if one.process is not None:
-                now_ms = self._clock.now_ms()
-                one.process.engine.tell(
-                    DirectiveGiven(directive=directive, by="sim", reason="end", at_ms=now_ms)
-                )
-
-    # -- judging
-
-    def _fail(self, text: str) -> None:
-        self.trace.say("VIOLATION", text)
-        if not self._violation.done():
-            self._violation.set_result(text)
-
-    def _judge(self, check: Callable[[], None]) -> None:
-        try:
-            check()
-        except Violation as violation:
-            self._fail(str(violation))
-
-    def _on_accepted(self, order: BookOrder) -> None:
-        gate = None if self._exchange is None else self._exchange.gate_of(order.symbol)
-        self._judge(lambda: self.checker.on_accepted(order, gate))
-
-    def _on_written(self, request: PlaceRequest) -> None:
-        self._judge(lambda: self.checker.on_written(request))
-
-    def _on_sent(self, request: PlaceRequest) -> None:
-        self._judge(lambda: self.checker.on_sent(request))
-
-    def _on_committed(self, unit: UnitId, facts: Sequence[Fact]) -> None:
-        self._judge(lambda: self.checker.on_committed(unit, facts))
-
-    def _on_acknowledged(self, process: ManagerProcess, trades: Sequence[TradeId]) -> None:
-        self._judge(lambda: self.checker.on_acknowledged(process.unit, trades))
-
-    def _on_withheld(self, unit: UnitId) -> None:
-        self._judge(lambda: self.checker.on_withheld(unit))
-
-    # -- processes
-
-    async def _start_exchange(self) -> None:
-        exchange = ExchangeProcess(
-            self._connector,
-            account=ACCOUNT,
-            registry=self._registry,
-            log=self.trace.log("exchange"),
-            sent=self._on_sent,
-            fenced=self.checker.on_fenced,
-            withheld=self._on_withheld,
+    def _i6_problem(self) -> str:
+        """I6: units that are registered = running processes with the newest epoch = subscribed."""
+        store, exchange = self.scene.store, self._cluster.exchange
+        registered = {row.unit for row in store.rows() if not row.is_removed}
+        running = {
+            home.unit
+            for home in self.homes
+            if home.process is not None and home.process.epoch == store.epoch(home.unit)
+        }
+        hub = None if exchange is None else exchange.hub
+        if exchange is None or hub is None:
+            return "I6: no exchange process"
+        served = {
+            unit
+            for unit, session in hub.sessions.items()
+            if session.is_attached and session.epoch == store.epoch(unit)
+        }
+        watched = {unit for unit in self._units() if unit.symbol in exchange.watched}
+        if registered == running == served == watched:
+            return ""
+        sets = (registered, running, served, watched)
+        names = ("registered", "running", "served", "subscribed")
+        parts = (
+            f"{name} {sorted(unit.symbol for unit in units)}"
+            for name, units in zip(names, sets, strict=True)
         )
-        await exchange.start()
-        self._graveyard.append(exchange)
-        self._exchange = exchange
+        return f"I6: {', '.join(parts)}"
 
-    async def connect(self) -> LocalManagerEnd:
-        """Connect a manager to whatever exchange process there is."""
-        if self._exchange is None or self._exchange.link is None:
-            message = "no exchange process"
-            raise LinkClosedError(message)
-        return await self._exchange.link.connect()
+    def _units(self) -> tuple[UnitId, ...]:
+        return tuple(home.unit for home in self.homes)
 
-    async def _start_manager(self, one: _Unit) -> None:
-        epoch = await self._registry.next_symbol_epoch(one.unit)
-        process = ManagerProcess(
-            Identity(
-                unit=one.unit, deployment=self._tag, epoch=epoch, build="", host="", pid=epoch
-            ),
-            one.disk,
-            connect=self.connect,
-            hook=self._commit_hook(one, epoch),
-            workflows=partial(self._workflows, one),
-            log=self.trace.log(f"{one.unit.symbol[:3]}.{epoch}"),
-            skew_ms=one.skew_ms,
-            facts_max=self._faults.facts_max,
-            acknowledged=self._on_acknowledged,
-        )
-        one.process = process
-        process.task = self._loop.create_task(self._live(one, process))
 
-    def _workflows(self, one: _Unit, clock: ClockPort) -> HostileWorkflows:
-        return HostileWorkflows(
-            one.shelf, faults=lambda: self._venue.faults, rng=self._rng, clock=clock
-        )
+def _homes(rng: random.Random, faults: Faults) -> tuple[Home, ...]:
+    names = ("AAA", "BBB", "CCC")[: rng.choice((1, 1, 2, 3))]
+    units = [UnitId(account=ACCOUNT, symbol=Symbol(f"{name}USDT:perp")) for name in names]
+    skew_ms = faults.skew_ms_max
+    return tuple(
+        Home(unit=unit, disk=JournalDisk(unit=unit), skew_ms=rng.randint(-skew_ms, skew_ms))
+        for unit in units
+    )
 
-    async def _live(self, one: _Unit, process: ManagerProcess) -> None:
-        name = f"{one.unit.symbol[:3]}.{process.epoch}"
-        try:
-            await process.engine.run()
-        except (StaleProcessError, JournalError) as error:
-            self.trace.say(name, f"ended: {type(error).__name__} {error}")
-            if one.process is process:
-                self._after_death(one)
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:  # noqa: BLE001 - any escape is a finding, whatever its class
-            self._fail(f"{name} died: {type(error).__name__}: {error}")
 
-    def _commit_hook(self, one: _Unit, epoch: int) -> CommitHook:
-        async def hook(point: CommitPoint, facts: Sequence[Fact]) -> None:
-            _ = facts
-            is_current = one.process is not None and one.process.epoch == epoch
-            faults = self._venue.faults
-            if point is CommitPoint.BEFORE and faults.commit_ms_max:
-                await self._clock.sleep_ms(self._rng.randint(0, faults.commit_ms_max))
-            if is_current and self._venue.happens(faults.commit_crash):
-                self.trace.say(one.unit.symbol, f"crash {point} commit")
-                self._kill_manager(one)
-                await self._loop.create_future()
-            if point is CommitPoint.BEFORE and self._venue.happens(faults.commit_failure):
-                message = "disk full"
-                raise JournalError(message)
-            if point is CommitPoint.AFTER and self._venue.happens(faults.commit_reply_lost):
-                message = "reply lost"
-                raise JournalError(message)
+def _model(rng: random.Random, symbols: Sequence[Symbol]) -> VenueModel:
+    return VenueModel(
+        instruments=[instrument(symbol) for symbol in symbols],
+        accounts=[AccountTerms(name=ACCOUNT, balances={"USDT": Decimal(1_000_000)})],
+        options=VenueOptions(client_id_rule=rng.choice(tuple(ClientIdRule))),
+    )
 
-        return hook
 
-    def _kill_manager(self, one: _Unit) -> None:
-        process = one.process
-        if process is None:
-            return
-        self.crashes += 1
-        self._graveyard.append((process, process.task))
-        one.process = None
-        self._work(process.kill())
-        self._after_death(one)
-
-    def _after_death(self, one: _Unit) -> None:
-        async def restart() -> None:
-            await self._soon()
-            await self._start_manager(one)
-
-        one.process = None
-        self._work(restart())
-
-    async def _kill_exchange(self) -> None:
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            self.crashes += 1
-            await exchange.kill()
-            await self._soon()
-            await self._start_exchange()
-
-    async def _kill_connector(self) -> None:
-        self._connector.kill()
-        await self._soon()
-        self._connector.start()
-
-    async def _pause_manager(self, one: _Unit) -> None:
-        """Stop a process; it goes on later, perhaps after another one has taken its place."""
-        process = one.process
-        if process is None:
-            return
-        process.freezer.freeze()
-        if self._rng.random() < 1 / 2:
-            await self._soon()
-            if one.process is process:
-                one.zombies.append(process)
-                await self._start_manager(one)
-        await self._clock.sleep_ms(self._rng.randint(10, PAUSE_MS_MAX))
-        process.freezer.thaw()
-
-    async def _pause_exchange(self) -> None:
-        exchange = self._exchange
-        if exchange is None:
-            return
-        exchange.freezer.freeze()
-        if self._rng.random() < 1 / 2:
-            await self._clock.sleep_ms(self._rng.randint(10, STALE_MS))
-            if self._exchange is exchange:
-                await self._start_exchange()
-        # A short pause is the more dangerous one: the gate does not notice it by itself.
-        await self._clock.sleep_ms(
-            self._rng.randint(10, self._rng.choice((STALE_MS, PAUSE_MS_MAX)))
-        )
-        exchange.freezer.thaw()
-
-    async def _engage_kill(self) -> None:
-        """Kill, wait for the acknowledgement, release: between the last two nothing may leave."""
-        row = await self._registry.kill_row()
-        if row.is_engaged:
-            return
-        killed = KillRow(epoch=row.epoch + 1, is_engaged=True, operator="sim")
-        await self._registry.set_kill(killed, expected_epoch=row.epoch)
-        release_ms = self._clock.monotonic_ms() + self._rng.randint(1_000, KILL_MS_MAX)
-        for die in (self._kill_exchange, self._kill_connector):
-            if self._rng.random() < 1 / 2:
-                self._work(self._later(self._rng.randint(0, KILL_MS_MAX // 2), die))
-        while self._clock.monotonic_ms() < release_ms:
-            if not self.checker.is_killed and self._is_kill_confirmed(killed.epoch):
-                self.trace.say("world", "kill acknowledged")
-                self.checker.is_killed = True
-            await self._clock.sleep_ms(_LOOK_MS)
-        self.checker.is_killed = False
-        released = replace(killed, epoch=killed.epoch + 1, is_engaged=False)
-        await self._registry.set_kill(released, expected_epoch=killed.epoch)
-
-    def _is_kill_confirmed(self, epoch: int) -> bool:
-        exchange, guard = self._exchange, self._connector.guard
-        is_shut = exchange is not None and exchange.confirmed_kill >= epoch
-        return is_shut and guard is not None and guard.is_killed
-
-    async def _later(self, wait_ms: int, work: Callable[[], Awaitable[None]]) -> None:
-        await self._clock.sleep_ms(wait_ms)
-        await work()
-
-    async def _soon(self) -> None:
-        await self._clock.sleep_ms(self._rng.randint(10, RESTART_MS_MAX))
-
-    def _work(self, work: Coroutine[object, object, None]) -> None:
-        task = self._loop.create_task(work)
-        self._works.add(task)
-        task.add_done_callback(self._works.discard)
-
-    # -- disasters
-
-    def _schedule(self) -> list[tuple[int, str]]:
-        faults = self._faults
-        kinds = (
-            ["manager"] * faults.manager_crashes
-            + ["exchange"] * faults.exchange_crashes
-            + ["connector"] * faults.connector_crashes
-            + ["pause"] * faults.manager_pauses
-            + ["pause exchange"] * faults.exchange_pauses
-            + ["stream"] * faults.stream_cuts
-            + ["silence"] * faults.silences
-            + ["ban"] * faults.bans
-            + ["link"] * faults.link_cuts
-            + ["kill"] * faults.kills
-        )
-        return [(self._rng.randint(500, SAFETY_MS - 2_000), kind) for kind in kinds]
-
-    async def _disaster(self, planned: tuple[int, str]) -> None:
-        at_ms, kind = planned
-        await self._clock.sleep_ms(at_ms)
-        one = self._rng.choice(self._units)
-        self.trace.say("world", f"disaster {kind} {one.unit.symbol}")
-        match kind:
-            case "stream":
-                self._venue.cut_streams()
-            case "silence":
-                silence_ms = self._rng.randint(1_000, SILENCE_MS_MAX)
-                self._venue.silent_until_ms = self._clock.now_ms() + silence_ms
-            case "ban":
-                ban_ms = self._rng.randint(1_000, BAN_MS_MAX)
-                self._venue.banned_until_ms = self._clock.now_ms() + ban_ms
-            case "manager":
-                self._kill_manager(one)
-            case "link":
-                if one.process is not None:
-                    self._work(one.process.cut_links())
-            case "pause":
-                self._work(self._pause_manager(one))
-            case _:
-                self._work(self._shared_disaster(kind))
-
-    async def _shared_disaster(self, kind: str) -> None:
-        match kind:
-            case "exchange":
-                await self._kill_exchange()
-            case "connector":
-                await self._kill_connector()
-            case "pause exchange":
-                await self._pause_exchange()
-            case _:
-                await self._engage_kill()
+def _checker(homes: Sequence[Home], model: VenueModel, deployment: str) -> Checker:
+    return Checker(
+        deployment=deployment,
+        disks={home.unit.symbol: home.disk for home in homes},
+        model=model,
+        account=ACCOUNT,
+    )
 
 
 def run_seed(seed: int, *, faults: Faults | None = None, keep_trace: bool = False) -> SeedResult:
@@ -476,8 +266,9 @@ def run_seed(seed: int, *, faults: Faults | None = None, keep_trace: bool = Fals
     return SeedResult(
         seed=seed,
         violation=violation,
-        crashes=world.crashes,
+        units=len(world.homes),
+        crashes=world.scene.crashes,
         orders=world.checker.orders,
         fills=world.checker.fills,
-        trace=world.trace.lines,
+        trace=world.scene.trace.lines,
     )

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from opensqt.ports.workflow import WorkflowStoreError
 from opensqt.simulation.faults import Faults
 from opensqt.simulation.loop import VirtualClock, VirtualLoop, run_virtual
 from opensqt.simulation.workflows import (
     AGAIN_MS_MAX,
     HostileWorkflows,
-    WorkflowLostError,
     WorkflowShelf,
 )
 
@@ -80,7 +80,7 @@ def test_a_store_that_fails_says_nothing_about_the_run() -> None:
     store = _Store(loop, replace(Faults(), workflow_failure=1.0))
 
     async def live() -> None:
-        with pytest.raises(WorkflowLostError):
+        with pytest.raises(WorkflowStoreError):
             await store.process().run("work", "id", "a")
 
     run_virtual(live(), loop)
