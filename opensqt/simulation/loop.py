@@ -3,7 +3,6 @@
 import asyncio
 import contextvars
 import heapq
-import warnings
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, TypeVarTuple
@@ -159,11 +158,11 @@ def run_virtual(main: Coroutine[object, object, ResultT], loop: VirtualLoop) -> 
     try:
         return loop.run_until_complete(main)
     finally:
-        with warnings.catch_warnings():
-            # What never got to its first step at the moment of the end is no finding.
-            warnings.simplefilter("ignore", RuntimeWarning)
-            while left := asyncio.all_tasks(loop):
-                for task in left:
-                    task.cancel()
-                loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        while asyncio.all_tasks(loop):
+            # A task that is cancelled before its first step would leave its work unawaited.
+            loop.run_until_complete(asyncio.sleep(0))
+            left = asyncio.all_tasks(loop)
+            for task in left:
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         loop.close()
