@@ -30,6 +30,7 @@ from opensqt.ports.journal import StaleEpochError
 from opensqt.ports.registry import RegistryError
 from opensqt.rpc.endpoint import UnixLocator
 from opensqt.rpc.link_client import GrpcLink
+from opensqt.storage.beyond import begin_beyond
 from opensqt.storage.control import AuditRow, SqlControlStore, open_control
 from opensqt.storage.journal import SqlJournal, open_journal
 from opensqt.system import log, process
@@ -206,6 +207,8 @@ class SymbolProcess:
         try:
             await journal.claim(epoch)
             await registry.note_claim(self._unit, epoch)
+            restored_ms = await registry.restored_ms()
+            await begin_beyond(journal, restored_ms, epoch=epoch, now_ms=self._clock.now_ms())
         except BaseException as error:
             journal.close()
             if isinstance(error, StaleEpochError):

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from opensqt.core import codec
-from opensqt.core.facts import JournalRestored
 from opensqt.core.ids import UnitId, UnixMs
 from opensqt.core.registry import KillRow
 from opensqt.core.targets import unit_of_path
@@ -30,6 +29,7 @@ from opensqt.ports.journal import JournalError
 from opensqt.ports.registry import RegistryError
 from opensqt.storage.archive import BackupError, Manifest, read_manifest, unpack
 from opensqt.storage.backup import copy_entry
+from opensqt.storage.beyond import put_back_fact
 from opensqt.storage.control import CONTROL, RESTORED, open_control
 from opensqt.storage.database import Database, DatabaseError, SqliteDatabase
 from opensqt.storage.journal import JOURNAL, SqlJournal, open_journal
@@ -120,16 +120,6 @@ def finish(data: Path) -> bool:
     return True
 
 
-async def begin_beyond(
-    journal: SqlJournal, restored_ms: int, *, epoch: int, now_ms: UnixMs
-) -> None:
-    """Let a journal that begins after a restore begin beyond what a lost one may have used."""
-    if not restored_ms or await journal.history(count_max=1):
-        return
-    fact = _fact(UnixMs(restored_ms), at_ms=UnixMs(max(restored_ms, now_ms)))
-    await journal.commit([fact], epoch=epoch, expected_sequence=0)
-
-
 def _restored(  # noqa: PLR0913 - one step of ``restore``
     location: Location,
     data: Path,
@@ -210,13 +200,9 @@ def _complete(stage: Path, manifest: Manifest, present: Present, now_ms: UnixMs)
 async def _tell(journal: SqlJournal, sequence: int, backup_ms: UnixMs, now_ms: UnixMs) -> int:
     """Commit that the journal was put back; return the epoch that wrote to it last."""
     epoch = await journal.epoch()
-    fact = _fact(backup_ms, at_ms=now_ms)
+    fact = put_back_fact(backup_ms, at_ms=now_ms)
     await journal.commit([fact], epoch=epoch, expected_sequence=sequence)
     return epoch
-
-
-def _fact(backup_ms: UnixMs, *, at_ms: UnixMs) -> JournalRestored:
-    return JournalRestored(backup_ms=backup_ms, generation=at_ms, at_ms=at_ms)
 
 
 def _raise_epochs(database: Database, present: Present, fences: Mapping[str, int]) -> None:

@@ -173,7 +173,7 @@ def test_no_older_point_brings_an_id_back_or_loses_a_fill() -> None:
     RestoredMachine.seen.clear()
 
     run_state_machine_as_test(
-        RestoredMachine, settings=machine_settings(examples=60, is_hunting=False)
+        RestoredMachine, settings=machine_settings(examples=40, is_hunting=False)
     )
 
     assert RestoredMachine.seen == {"quarantined", "nothing lost"}

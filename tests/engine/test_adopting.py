@@ -7,7 +7,14 @@ from decimal import Decimal
 
 import pytest
 
-from opensqt.core.facts import Directive, Fact, PositionAdjusted, QuarantineLifted, UnitQuarantined
+from opensqt.core.facts import (
+    Directive,
+    Fact,
+    JournalRestored,
+    PositionAdjusted,
+    QuarantineLifted,
+    UnitQuarantined,
+)
 from opensqt.core.grid.adopting import Adoption, AdoptionWish
 from opensqt.core.ids import ClientOrderId, Symbol
 from opensqt.core.orders import Side, TimeInForce
@@ -124,7 +131,7 @@ def test_a_quarantine_whose_cause_is_gone_is_only_lifted() -> None:
 
         done = await adopt(stage)
 
-        assert [type(fact) for fact in done.facts] == [QuarantineLifted]
+        assert [type(fact) for fact in done.facts] == [JournalRestored, QuarantineLifted]
         await stage.until(lambda: stage.engine.is_ready and len(stage.open_orders) >= 3)
         assert stage.facts(PositionAdjusted) == []
 

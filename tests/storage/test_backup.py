@@ -22,10 +22,11 @@ from opensqt.ports.registry import RegistryError
 from opensqt.storage import restore as module
 from opensqt.storage.archive import BackupError, Manifest, read_manifest
 from opensqt.storage.backup import create_backup
+from opensqt.storage.beyond import begin_beyond
 from opensqt.storage.control import open_control
 from opensqt.storage.journal import open_journal
 from opensqt.storage.location import Location, control_path, restoring_path
-from opensqt.storage.restore import Restored, begin_beyond, finish, restore
+from opensqt.storage.restore import Restored, finish, restore
 from tests.engine.stage import UNIT
 from tests.fakes.lived import lived, store_life
 from tests.storage.contract import OTHER, started

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from opensqt.core.facts import Fact, InventorySeeded, PositionAdjusted, QuarantineLifted
+from opensqt.core.facts import (
+    Fact,
+    InventorySeeded,
+    JournalRestored,
+    PositionAdjusted,
+    QuarantineLifted,
+)
 from opensqt.core.grid.config import GridConfig, StartingPosition
 from opensqt.core.grid.desk import desk_of
 from opensqt.core.grid.planner import anchor_facts
@@ -181,8 +187,14 @@ class _Maker:
             self._take_away(-lacking)
 
     def lift(self) -> None:
+        """End the quarantine; what the journal may have forgotten must not be derived again."""
         self._add(
             f"end the quarantine: {self._state.quarantine}",
+            JournalRestored(
+                backup_ms=self._now_ms,
+                generation=max(self._now_ms, self._state.generation_next),
+                at_ms=self._now_ms,
+            ),
             QuarantineLifted(
                 operator=self._wish.operator, reason=self._wish.reason, at_ms=self._now_ms
             ),

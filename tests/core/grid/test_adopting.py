@@ -8,6 +8,7 @@ import pytest
 from opensqt.core.facts import (
     GridAnchored,
     InventorySeeded,
+    JournalRestored,
     PositionAdjusted,
     QuarantineLifted,
     UnitQuarantined,
@@ -132,7 +133,7 @@ def test_inventory_of_fills_without_a_level_is_offered_again() -> None:
 def test_a_quarantine_without_a_difference_is_only_lifted() -> None:
     found = adopt(STUCK, 0)
 
-    assert [type(fact) for fact in found.facts] == [QuarantineLifted]
+    assert [type(fact) for fact in found.facts] == [JournalRestored, QuarantineLifted]
     assert found.quarantine == STUCK.quarantine
     assert adopt(QUOTED, 0).facts == ()
 
@@ -140,7 +141,7 @@ def test_a_quarantine_without_a_difference_is_only_lifted() -> None:
 def test_an_ignored_position_is_not_booked() -> None:
     found = adopt(STUCK, "0.05", average=2990, starting=StartingPosition.IGNORE)
 
-    assert [type(fact) for fact in found.facts] == [QuarantineLifted]
+    assert [type(fact) for fact in found.facts] == [JournalRestored, QuarantineLifted]
 
 
 @pytest.mark.parametrize(
