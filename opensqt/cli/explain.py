@@ -25,9 +25,10 @@ def explain(
     store: StoreOption = "",
 ) -> None:
     """Tell why an order was placed and what became of it, or why levels have none."""
+    from opensqt.cli.stores import location_of
     from opensqt.core.order_story import is_client_order_id
 
-    location = store or data_dir_of(config, data_dir)
+    location = location_of(config, data_dir, store)
     if is_client_order_id(what):
         from opensqt.cli.explain_order import order_lines, plain_story, read_story
 

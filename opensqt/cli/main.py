@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
-from opensqt.cli import adopt, certify, config_commands, explain, lifecycle, serve, symbols
+from opensqt.cli import adopt, backups, certify, config_commands, explain, lifecycle, serve, symbols
 from opensqt.cli.exits import EXIT_OF_CODE, CommandError, Exit
 from opensqt.cli.printing import complain
 from opensqt.ports.control import ControlError
@@ -37,6 +37,8 @@ app.command()(symbols.pause)
 app.command()(symbols.resume)
 app.command()(explain.explain)
 app.command()(adopt.adopt)
+app.command()(backups.backup)
+app.command()(backups.restore)
 app.command()(lifecycle.logs)
 app.command()(lifecycle.doctor)
 app.command()(certify.certify)

@@ -45,14 +45,19 @@ def create_backup(
     """
     if target.exists():
         raise BackupError(f"{target} exists; a backup overwrites nothing")
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not is_server(location) and not control_path(Path(location)).exists():
+        missing = control_path(Path(location))
+        raise BackupError(f"{missing} does not exist; there is nothing to back up")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryDirectory(prefix=".backup-", dir=target.parent) as scratch:
             manifest = _copied(location, Path(scratch), told)
             manifest = replace(manifest, build=build, created_ms=now_ms)
             write_archive(target, manifest, Path(scratch))
     except (DatabaseError, sqlite3.Error) as error:
         raise BackupError(str(error)) from error
+    except OSError as error:
+        raise BackupError(f"cannot write {target}: {error.strerror or error}") from error
     return manifest
 
 
@@ -124,8 +129,6 @@ def _copied(location: Location, folder: Path, told: Progress) -> Manifest:
 
 
 def _copy_folder(data: Path, folder: Path, told: Progress) -> tuple[UnitId, ...]:
-    if not control_path(data).exists():
-        raise BackupError(f"{control_path(data)} does not exist; there is nothing to back up")
     told("control store")
     copy_file(control_path(data), folder / CONTROL_NAME)
     units = []
