@@ -7,7 +7,7 @@ replay: whatever interrupts the private stream becomes a gap for every unit.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -348,11 +348,8 @@ class Hub:
         if not self._offer(session, now_ms):
             session.send(self._heartbeat(session))
 
-    def _spawn(self, work: Awaitable[None]) -> None:
-        async def run() -> None:
-            await work
-
-        task = asyncio.get_running_loop().create_task(run())
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._orders.add(task)
         task.add_done_callback(self._orders.discard)
 

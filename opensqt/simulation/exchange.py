@@ -212,5 +212,5 @@ class ExchangeProcess:
         await store.renew_account(lease, now_ms=self._clock.now_ms(), ttl_ms=LEASE_TTL_MS)
         assert self.hub is not None
         removed = {row.unit for row in await store.units() if row.is_removed}
-        for unit in removed & set(self.hub.sessions):
+        for unit in sorted(removed & set(self.hub.sessions)):
             await self.hub.forget(unit)

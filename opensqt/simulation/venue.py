@@ -8,7 +8,7 @@ may be dropped, repeated, delayed and reordered.
 import asyncio
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 
 from opensqt.core.ids import AccountName, ClientOrderId, Symbol, UnixMs, VenueOrderId
@@ -95,13 +95,9 @@ class SimulatedVenue:
 
     # -- the network
 
-    def land(self, work: Awaitable[object]) -> "asyncio.Task[object]":
+    def land(self, work: Coroutine[object, object, object]) -> "asyncio.Task[object]":
         """Let a written request reach the venue, whatever becomes of its sender."""
-
-        async def run() -> object:
-            return await work
-
-        task = asyncio.get_running_loop().create_task(run())
+        task = asyncio.get_running_loop().create_task(work)
         self._landings.add(task)
         task.add_done_callback(self._landings.discard)
         return task

@@ -120,6 +120,7 @@ class World:
         if not self._violation.done():
             await self._heal()
         crowd.cancel()
+        scene.trace.is_kept = False  # in which order the rest is cleared away is no story
         return self._violation.result() if self._violation.done() else ""
 
     async def _heal(self) -> None:
