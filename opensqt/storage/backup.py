@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 from opensqt.core.ids import UnitId, UnixMs
 from opensqt.core.targets import unit_of_path
@@ -26,12 +25,10 @@ from opensqt.storage.archive import (
 from opensqt.storage.control import CONTROL
 from opensqt.storage.database import DatabaseError
 from opensqt.storage.journal import JOURNAL
+from opensqt.storage.keeping import copy_database
 from opensqt.storage.location import Location, control_path, is_server, journal_paths
 from opensqt.storage.migrate import Schema
 from opensqt.storage.reading import SqliteReader
-
-COPIES_KEPT: Final = 3
-"""Copies made before migrations that stay beside a store."""
 
 Progress = Callable[[str], None]
 
@@ -63,21 +60,8 @@ def create_backup(
 
 def copy_file(source: Path, target: Path) -> None:
     """Copy a store as it is at this moment into a file of its own; raise ``DatabaseError``."""
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    target.touch(mode=0o600)
-    reader = SqliteReader(source)
-    try:
-        with closing(sqlite3.connect(target)) as copy:
-            reader.connection.backup(copy)
-            # One file: a reader of the copy needs no log beside it.
-            copy.execute("PRAGMA journal_mode=DELETE")
-            (verdict,) = copy.execute("PRAGMA quick_check").fetchone()
-    except sqlite3.Error as error:
-        raise DatabaseError(f"cannot copy {source}: {error}") from error
-    finally:
-        reader.close()
-    if verdict != "ok":
-        raise DatabaseError(f"{source} is damaged: {verdict}")
+    with closing(SqliteReader(source)) as reader:
+        copy_database(reader.connection, target)
 
 
 def copy_entry(path: Path, unit: UnitId | None, schema: Schema) -> Copy:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from opensqt.storage.database import Database, DatabaseError
+from opensqt.storage.keeping import keep_copy
 
 META_TABLE: Final = """
 CREATE TABLE meta (
@@ -46,7 +47,8 @@ def ensure(
     """Create the store if it is empty, then refuse it unless it is exactly of this schema.
 
     ``properties`` are written at creation. With ``may_migrate`` an older store is moved forward,
-    which is the right of the one process that starts before all others. Raise ``SchemaError``.
+    which is the right of the one process that starts before all others; a copy is kept beside it.
+    Raise ``SchemaError``, or ``DatabaseError`` when the copy cannot be made.
     """
     if stored_version(database, schema) == schema.version:
         return
@@ -65,6 +67,8 @@ def ensure(
                 f"{database.place} has the old schema {version}, this build needs "
                 f"{schema.version}; start the orchestrator first, it migrates"
             )
+        if version:
+            keep_copy(database, frozenset(_tables(database)), version=version)
         for script in schema.scripts[version:]:
             for statement in database.dialect.spelled(script):
                 database.query(statement)
