@@ -76,8 +76,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--kills", type=int, default=Plan().kills, help="kills per kind of process; 20 for p95"
     )
+    parser.add_argument(
+        "--decisions", type=int, default=Plan().decisions, help="durable decisions made"
+    )
     options = parser.parse_args(arguments)
-    plan = Plan(kills=options.kills)
+    plan = Plan(kills=options.kills, decisions=options.decisions)
     rows = []
     for name in names(options.names):
         print(f"running {name}, load {load()}", file=sys.stderr, flush=True)

@@ -38,12 +38,14 @@ RATE: Final = 10_000
 MOVE_EVERY_S: Final = 0.3
 """How long a symbol's price stays before it jumps."""
 PRICES: Final = ("61800.30", "61812.80")
-_PORT: Final = "port"
+PORT: Final = "port"
 
 
-def runtime(folder: Path) -> Runtime:
+def runtime(folder: Path, *, engine: str = "simple") -> Runtime:
     """Return where the processes meet."""
-    return Runtime(data_dir=str(folder), run_root=str(folder / "run"), log_level="warning")
+    return Runtime(
+        data_dir=str(folder), run_root=str(folder / "run"), log_level="warning", engine=engine
+    )
 
 
 # -- venue
@@ -127,7 +129,7 @@ async def venue(folder: Path) -> None:
     vars(server)["serve_socket"] = serve_socket
 
     def ready(endpoint: Endpoint) -> None:
-        (folder / _PORT).write_text(str(endpoint.port), encoding="utf-8")
+        (folder / PORT).write_text(str(endpoint.port), encoding="utf-8")
         print("ready", flush=True)
 
     await server.serve(PaperConfig(data_dir=folder), ready, asyncio.Event())
@@ -138,7 +140,7 @@ async def venue(folder: Path) -> None:
 
 def serve_connector(folder: Path) -> None:
     """Run the connector of the bench's account."""
-    port = int((folder / _PORT).read_text("utf-8"))
+    port = int((folder / PORT).read_text("utf-8"))
     config = ConnectorConfig(
         venue="paper",
         account=ACCOUNT,
