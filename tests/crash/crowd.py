@@ -26,7 +26,7 @@ def tell(channel: socket.socket, seed: int, count: int) -> None:
 async def _tell(channel: socket.socket, rng: random.Random, count: int) -> None:
     _, writer = await asyncio.open_connection(sock=channel)
     for _ in range(count):
-        kind = rng.choices(("price", "again", "trade", "direct", "rest"), (60, 25, 12, 1, 2))[0]
+        kind = rng.choices(("price", "again", "trade", "direct", "rest"), (600, 250, 126, 4, 20))[0]
         value: object = rng.randint(-6, 6)
         if kind == "direct":
             value = rng.choice(DIRECTIVES)

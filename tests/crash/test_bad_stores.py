@@ -21,6 +21,7 @@ from opensqt.storage.journal import JOURNAL
 from opensqt.storage.location import control_path, journal_path
 from opensqt.system.clock import SystemClock
 from tests.crash.test_boundaries import APART, PATIENCE_S
+from tests.crash.together import together
 from tests.e2e.child import LOOK_S
 from tests.e2e.harness import ACCOUNT, Scenario
 from tests.e2e.processes import EXCHANGE, SYMBOL
@@ -105,6 +106,12 @@ def make_folder(file: Path) -> str:
     return f"cannot use {file}: unable to open database file"
 
 
+DAMAGES: dict[str, Callable[[Path], str]] = {
+    one.__name__: one
+    for one in (fill_with_garbage, empty, delete, make_newer, go_back, make_folder)
+}
+
+
 async def problem_of(flow: Scenario) -> str:
     """Wait until the symbol process says why it cannot start."""
     async with asyncio.timeout(PATIENCE_S):
@@ -135,24 +142,22 @@ async def takes_its_orders_back(flow: Scenario) -> None:
     assert (await flow.ledger()).open_orders == ()
 
 
-@pytest.mark.parametrize(
-    "damage", [fill_with_garbage, empty, delete, make_newer, go_back, make_folder]
-)
-async def test_a_journal_that_cannot_be_trusted_stops_its_unit(
-    tmp_path: Path, damage: Callable[[Path], str]
-) -> None:
-    async with stopped(tmp_path) as flow:
-        before = await sent(flow)
-        expected = damage(journal_path(tmp_path, flow.unit))
-        await flow.start(SYMBOL)
-        await flow.jump("2997.50", settle=False)
+async def test_a_journal_that_cannot_be_trusted_stops_its_unit(tmp_path: Path) -> None:
+    async def play(folder: Path, name: str) -> None:
+        async with stopped(folder) as flow:
+            before = await sent(flow)
+            expected = DAMAGES[name](journal_path(folder, flow.unit))
+            await flow.start(SYMBOL)
+            await flow.jump("2997.50", settle=False)
 
-        problem = await problem_of(flow)
+            problem = await problem_of(flow)
 
-        assert expected in problem
-        assert "\n" not in problem
-        assert await sent(flow) == before
-        await takes_its_orders_back(flow)
+            assert expected in problem
+            assert "\n" not in problem
+            assert await sent(flow) == before
+            await takes_its_orders_back(flow)
+
+    await together(tmp_path, DAMAGES, play)
 
 
 async def test_a_copy_that_knows_the_last_process_is_taken(tmp_path: Path) -> None:
@@ -192,21 +197,25 @@ async def test_a_control_store_that_breaks_shuts_the_gate_to_orders(tmp_path: Pa
         await takes_its_orders_back(flow)
 
 
-@pytest.mark.parametrize("damage", [overwrite, delete, make_newer])
-async def test_the_last_cancel_needs_no_control_store(
-    tmp_path: Path, damage: Callable[[Path], object]
-) -> None:
-    async with scenario(tmp_path, layout=APART, patience_s=PATIENCE_S) as flow:
-        for part in (SYMBOL, EXCHANGE):
-            await flow.kill(part)
-        flow.registry.close()
-        damage(control_path(tmp_path))
-        runtime = Runtime(data_dir=str(tmp_path), run_root=flow.run_root)
+async def test_the_last_cancel_needs_no_control_store(tmp_path: Path) -> None:
+    damages: dict[str, Callable[[Path], object]] = {
+        one.__name__: one for one in (overwrite, delete, make_newer)
+    }
 
-        left = await cancel_account(ACCOUNT, runtime, clock=SystemClock())
+    async def play(folder: Path, name: str) -> None:
+        async with scenario(folder, layout=APART, patience_s=PATIENCE_S) as flow:
+            for part in (SYMBOL, EXCHANGE):
+                await flow.kill(part)
+            flow.registry.close()
+            damages[name](control_path(folder))
+            runtime = Runtime(data_dir=str(folder), run_root=flow.run_root)
 
-        assert left.orders == ()
-        assert (await flow.ledger()).open_orders == ()
+            left = await cancel_account(ACCOUNT, runtime, clock=SystemClock())
+
+            assert left.orders == ()
+            assert (await flow.ledger()).open_orders == ()
+
+    await together(tmp_path, damages, play)
 
 
 async def test_the_last_cancel_takes_no_account_from_a_living_holder(

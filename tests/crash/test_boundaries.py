@@ -7,13 +7,16 @@ venue's ledger judges, together with the journal: see ``tests/e2e/agreement.py``
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from opensqt.core.facts import OrderIntended
+from tests.crash.together import together
 from tests.e2e.child import LOOK_S, SETTLE_S, Child
 from tests.e2e.harness import Scenario
 from tests.e2e.ledger import Ledger
@@ -57,7 +60,8 @@ OF_OTHERS = (
     (CONNECTOR, Boundary(name="before-venue", moment="before", what="place")),
     (CONNECTOR, Boundary(name="after-venue", moment="after", what="place")),
 )
-each_boundary = pytest.mark.parametrize("boundary", OF_SYMBOL, ids=lambda one: one.name)
+BY_NAME = {one.name: one for one in OF_SYMBOL}
+BY_PART = {f"{part}-{one.name}": (part, one) for part, one in OF_OTHERS}
 each_engine = pytest.mark.parametrize("engine", ["simple", "dbos"])
 
 
@@ -79,11 +83,29 @@ async def reach(flow: Scenario, part: str, boundary: Boundary, *, stops: bool) -
     while len((await flow.ledger()).orders) == before:
         await asyncio.sleep(LOOK_S)
     if stops:
-        child.pause()
+        await freeze(flow, child)
     else:
         await child.end()
     await flow.clear_faults()
     return child
+
+
+async def freeze(flow: Scenario, child: Child) -> None:
+    """Stop a process at a moment when it holds no lock: its successor could not write either."""
+    child.pause()
+    while any(map(is_locked, flow.folder.glob("*/*/*.db"))):
+        child.wake()
+        await asyncio.sleep(LOOK_S)
+        child.pause()
+
+
+def is_locked(file: Path) -> bool:
+    with closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as database:
+        try:
+            database.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return True
+    return False
 
 
 def _fields(crash: Crash) -> dict[str, object]:
@@ -108,83 +130,78 @@ async def trade_on(flow: Scenario) -> None:
 
 
 @each_engine
-@each_boundary
-async def test_the_symbol_process_dies(tmp_path: Path, boundary: Boundary, engine: str) -> None:
-    async with scenario(tmp_path, layout=APART, patience_s=PATIENCE_S, engine=engine) as flow:
-        await (await reach(flow, SYMBOL, boundary, stops=False)).end()
+async def test_the_symbol_process_dies(tmp_path: Path, engine: str) -> None:
+    async def play(folder: Path, name: str) -> None:
+        async with scenario(folder, layout=APART, patience_s=PATIENCE_S, engine=engine) as flow:
+            await (await reach(flow, SYMBOL, BY_NAME[name], stops=False)).end()
 
-        await flow.start(SYMBOL)
+            await flow.start(SYMBOL)
 
-        await trade_on(flow)
+            await trade_on(flow)
+
+    await together(tmp_path, BY_NAME, play)
 
 
-@each_boundary
+@each_engine
 async def test_the_symbol_process_freezes_and_wakes_after_the_take_over(
-    tmp_path: Path, boundary: Boundary
+    tmp_path: Path, engine: str
 ) -> None:
-    async with scenario(tmp_path, layout=APART, patience_s=PATIENCE_S) as flow:
-        frozen = await reach(flow, SYMBOL, boundary, stops=True)
-        await flow.start(SYMBOL)
-        await flow.expect(position="0.01", sells=("3000",), state="quoting")
-        before = asked(await flow.ledger())
+    async def play(folder: Path, name: str) -> None:
+        async with scenario(folder, layout=APART, patience_s=PATIENCE_S, engine=engine) as flow:
+            frozen = await reach(flow, SYMBOL, BY_NAME[name], stops=True)
+            await flow.start(SYMBOL)
+            await flow.expect(position="0.01", sells=("3000",), state="quoting")
+            before = asked(await flow.ledger())
 
-        frozen.wake()
+            frozen.wake()
 
-        assert await frozen.end(kill=False) == ENDED
-        assert asked(await flow.ledger()) == before
-        await trade_on(flow)
+            assert await frozen.end(kill=False) == ENDED
+            assert asked(await flow.ledger()) == before
+            await trade_on(flow)
 
-
-async def test_a_frozen_process_with_a_durable_decision_wakes_after_the_take_over(
-    tmp_path: Path,
-) -> None:
-    async with scenario(tmp_path, layout=APART, patience_s=PATIENCE_S, engine="dbos") as flow:
-        frozen = await reach(flow, SYMBOL, OF_SYMBOL[1], stops=True)
-        await flow.start(SYMBOL)
-        await flow.expect(position="0.01", sells=("3000",), state="quoting")
-        before = asked(await flow.ledger())
-
-        frozen.wake()
-
-        assert await frozen.end(kill=False) == ENDED
-        assert asked(await flow.ledger()) == before
-        await trade_on(flow)
+    await together(tmp_path, BY_NAME, play)
 
 
-@pytest.mark.parametrize("boundary", OF_SYMBOL[1:4], ids=lambda one: one.name)
-async def test_the_symbol_process_freezes_and_goes_on(tmp_path: Path, boundary: Boundary) -> None:
-    async with scenario(tmp_path, layout=APART, patience_s=PATIENCE_S) as flow:
-        frozen = await reach(flow, SYMBOL, boundary, stops=True)
-        await asyncio.sleep(2 * flow.config.order_ttl_ms / 1_000)
+async def test_the_symbol_process_freezes_and_goes_on(tmp_path: Path) -> None:
+    async def play(folder: Path, name: str) -> None:
+        async with scenario(folder, layout=APART, patience_s=PATIENCE_S) as flow:
+            frozen = await reach(flow, SYMBOL, BY_NAME[name], stops=True)
+            await asyncio.sleep(2 * flow.config.order_ttl_ms / 1_000)
 
-        frozen.wake()
+            frozen.wake()
 
-        await trade_on(flow)
-        await nothing_left_after_its_deadline(flow)
+            await trade_on(flow)
+            await nothing_left_after_its_deadline(flow)
 
-
-@pytest.mark.parametrize(("part", "boundary"), OF_OTHERS, ids=lambda one: getattr(one, "name", one))
-async def test_a_process_on_the_way_dies(tmp_path: Path, part: str, boundary: Boundary) -> None:
-    async with scenario(tmp_path, layout=APART, patience_s=PATIENCE_S) as flow:
-        await (await reach(flow, part, boundary, stops=False)).end()
-
-        await flow.start(part)
-
-        await trade_on(flow)
+    await together(tmp_path, BY_NAME, play)
 
 
-@pytest.mark.parametrize(("part", "boundary"), OF_OTHERS, ids=lambda one: getattr(one, "name", one))
-async def test_a_process_on_the_way_freezes_and_sends_nothing_late(
-    tmp_path: Path, part: str, boundary: Boundary
-) -> None:
-    async with scenario(tmp_path, layout=APART, patience_s=PATIENCE_S) as flow:
-        frozen = await reach(flow, part, boundary, stops=True)
-        await asyncio.sleep(2 * flow.config.order_ttl_ms / 1_000)
+async def test_a_process_on_the_way_dies(tmp_path: Path) -> None:
+    async def play(folder: Path, name: str) -> None:
+        part, boundary = BY_PART[name]
+        async with scenario(folder, layout=APART, patience_s=PATIENCE_S) as flow:
+            await (await reach(flow, part, boundary, stops=False)).end()
 
-        frozen.wake()
+            await flow.start(part)
 
-        await trade_on(flow)
-        await nothing_left_after_its_deadline(flow)
+            await trade_on(flow)
+
+    await together(tmp_path, BY_PART, play)
+
+
+async def test_a_process_on_the_way_freezes_and_sends_nothing_late(tmp_path: Path) -> None:
+    async def play(folder: Path, name: str) -> None:
+        part, boundary = BY_PART[name]
+        async with scenario(folder, layout=APART, patience_s=PATIENCE_S) as flow:
+            frozen = await reach(flow, part, boundary, stops=True)
+            await asyncio.sleep(2 * flow.config.order_ttl_ms / 1_000)
+
+            frozen.wake()
+
+            await trade_on(flow)
+            await nothing_left_after_its_deadline(flow)
+
+    await together(tmp_path, BY_PART, play)
 
 
 async def nothing_left_after_its_deadline(flow: Scenario) -> None:

@@ -13,7 +13,7 @@ import random
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from opensqt.simulation.venue import VenueConnection
 from opensqt.storage.journal import SqlJournal, open_journal
 from tests.crash import crowd
 from tests.engine.doubles import SYMBOL
-from tests.engine.stage import TAG, UNIT, Stage
+from tests.engine.stage import CONFIG, TAG, UNIT, Stage
 
 pytestmark = [pytest.mark.crash]
 
@@ -139,7 +139,11 @@ async def finish(process: Any, channel: socket.socket) -> str:
 @pytest.mark.parametrize("seed", [1])
 async def test_ten_thousand_events_leave_one_story(tmp_path: Path, seed: int) -> None:
     stage = CrowdedStage(
-        asyncio.get_running_loop(), data=tmp_path, venue_type=Recorded, faults=HOSTILE
+        asyncio.get_running_loop(),
+        data=tmp_path,
+        venue_type=Recorded,
+        faults=HOSTILE,
+        config=replace(CONFIG, order_ttl_ms=600, horizon_ms=500, visibility_ms=200),
     )
     await stage.open()
     # Claimed and fenced by the engine, so that the one of the older epoch comes too late.
@@ -180,8 +184,8 @@ async def agree(stage: CrowdedStage) -> None:
     assert len(set(intended)) == len(intended)
     assert set(stage.accepted) <= set(intended)
     assert stage.model.position(UNIT.account, SYMBOL).quantity == now.position.quantity
-    assert len(filled) > 50
-    assert len(intended) > 100
+    assert len(filled) > 10
+    assert len(intended) > 20
 
 
 def _differ(one: SymbolState, other: SymbolState, name: str) -> bool:

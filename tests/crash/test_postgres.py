@@ -15,6 +15,7 @@ from opensqt.ports.registry import RegistryError
 from opensqt.storage.control import open_control
 from opensqt.storage.journal import open_journal
 from tests.crash.cutting_proxy import Cut, CuttingProxy, cutting_proxy
+from tests.crash.together import together
 from tests.e2e.child import SETTLE_S
 from tests.e2e.harness import Scenario
 from tests.e2e.setting import scenario
@@ -39,7 +40,11 @@ def server() -> Iterator[PostgresServer]:
 @pytest.fixture
 def database(server: PostgresServer, request: pytest.FixtureRequest) -> str:
     """Return the name of an empty database."""
-    name = f"t{abs(hash(request.node.nodeid))}"
+    return made(server, f"t{abs(hash(request.node.nodeid))}")
+
+
+def made(server: PostgresServer, name: str) -> str:
+    """Create an empty database; return its name."""
     with psycopg.connect(f"{server.address}/postgres", autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
     return name
@@ -65,21 +70,24 @@ async def broken_way(
 
 
 @both_ways
-@pytest.mark.parametrize("fact", ["OrderIntended", "OrderReported", "TradeFilled"])
 async def test_a_commit_that_loses_its_connection_is_read_again(
-    server: PostgresServer, database: str, tmp_path: Path, fact: str, commits: bool
+    server: PostgresServer, tmp_path: Path, commits: bool
 ) -> None:
-    async with broken_way(server, database, tmp_path) as (proxy, flow):
-        proxy.arm(Cut(marks=(fact.encode(),), commits=commits))
+    async def play(folder: Path, fact: str) -> None:
+        name = await asyncio.to_thread(made, server, f"{fact}{commits}")
+        async with broken_way(server, name, folder) as (proxy, flow):
+            proxy.arm(Cut(marks=(fact.encode(),), commits=commits))
 
-        await flow.price("2997.50")
-        await flow.expect(position="0.01", sells=("3000",), state="quoting")
-        await flow.price("3000.10")
-        view = await flow.expect(position="0", sells=(), fills=2, state="quoting")
+            await flow.price("2997.50")
+            await flow.expect(position="0.01", sells=("3000",), state="quoting")
+            await flow.price("3000.10")
+            view = await flow.expect(position="0", sells=(), fills=2, state="quoting")
 
-        assert proxy.cuts == 1
-        intended = [one.client_order_id for one in view.of(OrderIntended)]
-        assert len(set(intended)) == len(intended)
+            assert proxy.cuts == 1
+            intended = [one.client_order_id for one in view.of(OrderIntended)]
+            assert len(set(intended)) == len(intended)
+
+    await together(tmp_path, ("OrderIntended", "OrderReported", "TradeFilled"), play)
 
 
 async def test_commits_that_lose_their_connections_again_and_again(

@@ -1,0 +1,194 @@
+"""One live deployment on Ray, struck in every part with orders on their way, to its very end.
+
+The tests share the deployment and follow each other: processes killed and frozen, the whole
+cluster killed and started again, the orchestrator killed in the middle of a removal, a journal
+destroyed, at last the control store. The venue's ledger and the journals judge.
+"""
+
+import json
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opensqt.storage.location import control_path, journal_paths
+from tests.crash.test_bad_stores import overwrite
+from tests.drills.cluster_kill import kill_all
+from tests.drills.crossing import Crossing
+from tests.drills.deployment import (
+    ACCOUNT,
+    COMMAND_S,
+    ROOT,
+    Deployment,
+    DrillError,
+    Playing,
+    deployment,
+)
+from tests.drills.judge import doubles, verdict
+from tests.drills.kill_drill import now_ms, seconds_until_order, until
+from tests.drills.victims import SUPERVISOR, victims
+from tests.e2e.ledger import ZERO
+
+pytestmark = [pytest.mark.crash, pytest.mark.ray, pytest.mark.timeout(400)]
+
+BTC, ETH = SYMBOLS = ("BTCUSDT", "ETHUSDT")
+PATIENCE_S = 120.0
+FROZEN_S = 2.0
+PLACE = "POST /fapi/v1/order"
+ON_ITS_WAY_MS = 400
+
+
+@pytest.fixture(scope="module")
+def trading() -> Iterator[Deployment]:
+    with deployment() as running:
+        running.start(SYMBOLS, Playing(files=(), speed="1"))
+        yield running
+
+
+@contextmanager
+def orders_on_their_way(running: Deployment) -> Iterator[None]:
+    """Have the market act all the time, and every order wait for its reply."""
+    running.fault(kind="delay_reply", route=PLACE, delay_ms=ON_ITS_WAY_MS)
+    with Crossing(running, SYMBOLS):
+        for symbol in SYMBOLS:
+            seconds_until_order(running, symbol, now_ms())
+        yield
+    running.clear_faults()
+
+
+def trades_on(running: Deployment, moment: int) -> None:
+    for symbol in SYMBOLS:
+        seconds_until_order(running, symbol, moment)
+    assert doubles(running, SYMBOLS) == []
+
+
+def at_rest(running: Deployment, *symbols: str) -> None:
+    """Wait until ledger and books agree."""
+    found = ["nothing was compared"]
+    give_up = time.monotonic() + PATIENCE_S
+    while found and time.monotonic() < give_up:
+        time.sleep(0.5)
+        found = verdict(running, symbols)
+    assert found == []
+
+
+def told(running: Deployment, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command whatever its exit code."""
+    return subprocess.run(
+        [sys.executable, "-m", "opensqt.cli.main", *arguments],
+        cwd=ROOT,
+        env=running.environment,
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_S,
+        check=False,
+    )
+
+
+def row_of(running: Deployment, symbol: str) -> dict[str, Any]:
+    rows = running.status()["symbols"]
+    return next((one for one in rows if one["symbol"] == f"{symbol}:perp"), {})
+
+
+def strike(running: Deployment, kind: str, number: signal.Signals) -> None:
+    struck = next(one for one in victims(running) if one.kind == kind)
+    struck.strike(number)
+    if number is signal.SIGSTOP:
+        time.sleep(FROZEN_S)
+        struck.strike(signal.SIGCONT)
+
+
+def test_each_process_dies_and_freezes_with_orders_on_their_way(trading: Deployment) -> None:
+    with orders_on_their_way(trading):
+        for kind in ("symbol", "exchange", "connector", "orchestrator", SUPERVISOR):
+            for number in (signal.SIGSTOP, signal.SIGKILL):
+                moment = now_ms()
+                strike(trading, kind, number)
+                trades_on(trading, moment)
+        trading.run("up", "--detach", "-c", str(trading.folder / "drill.yaml"))
+    at_rest(trading, *SYMBOLS)
+
+
+def test_the_whole_cluster_dies_with_orders_on_their_way_and_returns(trading: Deployment) -> None:
+    with orders_on_their_way(trading):
+        moment = kill_all(trading)
+        trading.run("up", "--detach", "-c", str(trading.folder / "drill.yaml"))
+        trades_on(trading, moment)
+    at_rest(trading, *SYMBOLS)
+
+
+def test_the_orchestrator_dies_in_the_middle_of_a_removal(trading: Deployment) -> None:
+    trading.run("remove-symbol", ETH, "--mode", "flatten", "--no-wait")
+    strike(trading, "orchestrator", signal.SIGKILL)
+
+    until(lambda: row_of(trading, ETH) == {}, within_s=PATIENCE_S, what="the removal")
+
+    ledger = trading.ledger(ETH)
+    assert ledger.open_orders == ()
+    assert ledger.position == ZERO
+    strike(trading, "orchestrator", signal.SIGKILL)
+    until(lambda: is_added(trading, ETH), within_s=PATIENCE_S, what="adding it again")
+    seconds_until_order(trading, ETH, now_ms() - 1)
+    at_rest(trading, *SYMBOLS)
+
+
+def is_added(running: Deployment, symbol: str) -> bool:
+    try:
+        running.run("add-symbol", symbol)
+    except DrillError:
+        return False
+    return True
+
+
+def test_a_destroyed_journal_stops_its_symbol_alone(trading: Deployment) -> None:
+    assert trading.ledger(ETH).open_orders
+    file = next(one for one in journal_paths(trading.data) if ETH in one.parent.name)
+    eth = int(row_of(trading, ETH)["pid"])
+    overwrite(file)
+    next(one for one in victims(trading) if one.process.pid == eth).strike(signal.SIGKILL)
+
+    until(
+        lambda: row_of(trading, ETH).get("state") == "quarantined",
+        within_s=PATIENCE_S,
+        what="the quarantine",
+    )
+
+    until(lambda: trading.ledger(ETH).open_orders == (), within_s=PATIENCE_S, what="the cancels")
+    assert "file is not a database" in json.dumps(row_of(trading, ETH))
+    with Crossing(trading, [BTC]):
+        seconds_until_order(trading, BTC, now_ms())
+    assert row_of(trading, BTC)["state"] == "quoting"
+
+
+def test_down_takes_the_orders_back_without_control_store(trading: Deployment) -> None:
+    assert trading.ledger(BTC).open_orders
+    overwrite(control_path(trading.data))
+    # The next one cannot open the store.
+    strike(trading, "orchestrator", signal.SIGKILL)
+
+    answer = told(trading, "down")
+
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "canceled through the connector, no order of ours left" in answer.stdout
+    shutil.copytree(trading.data / "paper", trading.folder / "book" / "paper")
+    assert left_at_the_venue(trading.folder / "book") == []
+
+
+def left_at_the_venue(data: Path) -> list[str]:
+    """Return our orders in the venue's own book."""
+    (file,) = (data / "paper").glob("*.db")
+    database = sqlite3.connect(file)
+    rows = database.execute(
+        "SELECT client_order_id FROM orders WHERE account = ? AND status IN ('working')",
+        (ACCOUNT,),
+    ).fetchall()
+    database.close()
+    return [row[0] for row in rows]
