@@ -84,7 +84,7 @@ class LinkOwner(Protocol):
         """Facts may be missing."""
 
     def on_update(self, seq: int, update: OrderUpdate | TradeUpdate) -> None:
-        """The venue reported something of our symbol."""
+        """The venue reported something of our symbol; ``seq`` rises over all sessions."""
 
     def on_price(self, price: PriceTicked) -> None:
         """Prices changed."""
@@ -100,6 +100,8 @@ class _Session:
     name: str = ""
     last_seq: int = 0
     acked_seq: int = 0
+    before: int = 0
+    """Facts of earlier sessions; the owner's numbers go on where those ended."""
 
 
 class ManagerLink:
@@ -202,7 +204,8 @@ class ManagerLink:
 
     def _on_welcome(self, message: Welcome) -> None:
         if not message.resumed:
-            self._session = _Session(name=message.session)
+            ended = self._session
+            self._session = _Session(name=message.session, before=ended.before + ended.last_seq)
         self.account_epoch = message.account_epoch
         self._attached = True
         self._owner.on_attached(resumed=message.resumed)
@@ -214,7 +217,7 @@ class ManagerLink:
         if message.seq > expected:
             self._owner.on_gap(f"expected fact {expected}, got {message.seq}")
         self._session.last_seq = message.seq
-        self._owner.on_update(message.seq, message.update)
+        self._owner.on_update(self._session.before + message.seq, message.update)
 
     def local_price(self, price: PriceUpdate, *, age_ms: int) -> PriceTicked:
         """Return the price with its read time on our own clock: ages travel, stamps do not."""
@@ -239,7 +242,11 @@ class ManagerLink:
     # -- messages without an answer
 
     def acknowledge(self, seq: int) -> None:
-        """Tell the exchange that all facts up to ``seq`` are committed."""
+        """Tell the exchange that all facts up to number ``seq`` are committed.
+
+        A session that has ended asks for no word about its facts: the present one numbers anew.
+        """
+        seq -= self._session.before
         if seq > self._session.acked_seq:
             self._session.acked_seq = seq
             self._tell(Ack(seq=seq))

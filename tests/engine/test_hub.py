@@ -184,6 +184,28 @@ async def test_facts_arrive_in_order_and_survive_a_cut_that_came_before_the_ackn
     assert stage.owner.heard == ["attached", "detached", "resumed"]
 
 
+async def test_an_acknowledgement_of_an_ended_session_releases_no_fact_of_the_next() -> None:
+    async with Stage().running() as stage:
+        for number in range(2):
+            stage.report(number)
+        await stage.until(lambda: stage.owner.seqs == [1, 2])
+        gap = StreamState(
+            kind=StreamKind.PRIVATE, phase=StreamPhase.GAP, reason="", at_ms=UnixMs(1)
+        )
+        stage.venue.feed.put_nowait((gap,))
+        await stage.until(lambda: "gap" in stage.owner.heard)
+        await stage.door.ends[-1].close()
+        await stage.until(lambda: stage.owner.heard.count("attached") == 2)
+        stage.report(2)
+        await stage.until(lambda: stage.owner.seqs == [1, 2, 3])
+
+        stage.manager.acknowledge(2)  # they took their time to be committed
+        await asyncio.sleep(0.05)
+        assert stage.hub.sessions[UNIT].unacknowledged == 1
+        stage.manager.acknowledge(3)
+        await stage.until(lambda: stage.hub.sessions[UNIT].unacknowledged == 0)
+
+
 async def test_what_interrupts_the_private_stream_is_a_gap_once_it_is_back() -> None:
     async with Stage().running() as stage:
         for phase in (StreamPhase.DOWN, StreamPhase.LIVE):
