@@ -10,6 +10,7 @@ from opensqt.core.ids import UnitId
 from opensqt.core.targets import parse_target
 from opensqt.engine.orchestrator import Orchestrator, OrchestratorPorts, OrchestratorSettings
 from opensqt.engine.status_report import Surroundings
+from opensqt.engine.unit_tender import TenderSettings
 from opensqt.ports.catalog import UnitPlan
 from opensqt.ports.control import ControlError
 from opensqt.ports.registry import RegistryPort
@@ -20,6 +21,7 @@ from opensqt.simulation.scene import Scene
 from opensqt.simulation.workflows import HostileWorkflows, WorkflowShelf
 
 CALL_MS_MAX: Final = 20
+BUSY_MS: Final = 600
 _CONFIG_TEXT: Final = codec.encode(CONFIG)
 _STOPS: Final = (Directive.DRAIN, Directive.CANCEL, Directive.FLATTEN)
 
@@ -111,7 +113,7 @@ class OrchestratorProcess:
                 workflows=workflows,
             ),
             catalog=_Catalog(units),
-            settings=OrchestratorSettings(wave_max=2),
+            settings=OrchestratorSettings(wave_max=2, tender=TenderSettings(busy_ms=BUSY_MS)),
         )
 
     async def kill(self) -> None:

@@ -12,6 +12,8 @@ PERFECT_WORLDS: Final = 0.1
 class Faults:
     """Probabilities per request or event, durations in milliseconds."""
 
+    safety_ms: int = 30_000
+    """How long all this goes on."""
     drop_request: float = 0.0
     drop_reply: float = 0.0
     late_landing: float = 0.0
@@ -75,6 +77,7 @@ class Faults:
         if rng.random() < PERFECT_WORLDS:
             return cls()
         return cls(
+            safety_ms=rng.choice((25_000, 35_000, 60_000)),
             drop_request=rng.random() * 0.15,
             drop_reply=rng.random() * 0.2,
             late_landing=rng.random() * 0.1,

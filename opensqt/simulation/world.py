@@ -37,7 +37,6 @@ from opensqt.simulation.trace import Trace
 from opensqt.simulation.venue import SimulatedVenue
 from opensqt.simulation.witness import Witness
 
-SAFETY_MS: Final = 60_000
 # H, V, two look-ups and their back-off, and the audit interval, twice.
 LIVENESS_MS: Final = 150_000
 
@@ -113,8 +112,8 @@ class World:
         self._cluster.connector.start()
         await self._operator.start()
         disasters = Disasters(scene, self._cluster, self._operator, self.homes)
-        tasks = disasters.start(until_ms=SAFETY_MS)
-        await asyncio.wait((self._violation,), timeout=SAFETY_MS / 1_000)
+        tasks = disasters.start(until_ms=scene.faults.safety_ms)
+        await asyncio.wait((self._violation,), timeout=scene.faults.safety_ms / 1_000)
         for task in tasks:
             task.cancel()
         if not self._violation.done():
