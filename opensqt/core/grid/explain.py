@@ -154,7 +154,8 @@ def explain_levels(
 def _whole(state: SymbolState, desk: Desk | None, obstacle: Obstacle | None) -> Obstacle | None:
     """Return what is in the way of all levels; what a human decided comes first."""
     halt = halt_of(state)
-    if halt is not None:
+    is_down = obstacle is not None and obstacle.reason is LevelReason.DOWN
+    if halt is not None and (halt is Idle.QUARANTINED or not is_down):
         detail = state.quarantine or state.directive_reason
         return Obstacle(reason=_HALTS[halt], detail=detail)
     if obstacle is not None and not obstacle.is_for_opens_only:

@@ -211,6 +211,16 @@ def test_an_engine_that_is_not_ready_is_in_the_way_of_everything() -> None:
     assert {(one.reason, one.detail) for one in found.levels} == {(R.RECOVERING, "link: refused")}
 
 
+def test_going_down_explains_more_than_the_pause_it_made_but_not_a_quarantine() -> None:
+    down = Obstacle(reason=R.DOWN, detail="the deployment is down")
+    state = apply(apply(grid_state(), price(3000)), directed(Directive.CANCEL))
+
+    assert explained(state, obstacle=down).reason is R.DOWN
+
+    state = apply(state, UnitQuarantined(reason="lost", at_ms=ms(0)))
+    assert explained(state, obstacle=down).reason is R.QUARANTINED
+
+
 def test_a_refused_level_says_until_when_it_waits() -> None:
     state = working(grid_state(), SMALL, 3000)
     own = levels(state)[-1].client_order_id
