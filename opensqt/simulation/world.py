@@ -130,14 +130,14 @@ class World:
             await self._settle(home)
         if not await self._holds(self._is_converged):
             self._fail(f"I9: a unit does not quote again: {self._idle_reasons()}")
-        self._check(self._i6_problem())
+        await self._hold_i6()
         scene.trace.say("world", "stop")
         for home in self.homes:
             mode = scene.rng.choice((Directive.CANCEL, Directive.FLATTEN))
             await self._operator.remove(home.unit, mode)
         if not await self._holds(self._is_gone):
             self._fail(f"I9: a unit does not stop: {self._idle_reasons()}")
-        self._check(self._i6_problem())
+        await self._hold_i6()
         self._check(self.checker.at_end())
         for last in filter(None, (home.last for home in self.homes)):
             self._check(self.checker.replay_problem(last.engine.state))
@@ -152,6 +152,11 @@ class World:
             _, late = await asyncio.wait(tuple(scene.works), timeout=LIVENESS_MS / 1_000)
             if late:
                 self._fail(f"I9: a call to the orchestrator never ends: {late}")
+
+    async def _hold_i6(self) -> None:
+        """Give I6 the time in which a process that woke up learns that it was replaced."""
+        await self._holds(lambda _: not self._i6_problem())
+        self._check(self._i6_problem())
 
     def _check(self, problem: str) -> None:
         if problem and not self._violation.done():
