@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CONFIG ?= configs/paper.yaml
+SEEDS ?= 2000
 QUICK := not (ray or pg or ui or e2e or crash or bench or sim)
 # Everything below must also work with no terminal, no stdin and no home configuration.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -78,7 +79,9 @@ bench: setup ## measure the figures that have a budget (BENCH="deployment --kill
 	@exec $(BIN)/python -m tests.bench $(BENCH)
 
 .PHONY: certify
-certify: setup ## simulation, crash and end-to-end tests only
+certify: setup ## prove the protocol: SEEDS=2000 worlds, every planted bug, crash and end-to-end tests
+	@$(BIN)/opensqt certify --seeds $(SEEDS)
+	@$(BIN)/opensqt certify --mutant all
 	@exec $(BIN)/python -m pytest -m "sim or crash or e2e"
 
 .PHONY: audit

@@ -2,8 +2,7 @@
 
 import json
 import os
-from dataclasses import fields
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -12,6 +11,9 @@ from opensqt.cli.exits import CommandError, Exit
 if TYPE_CHECKING:
     from opensqt.simulation.certify import Failure
     from opensqt.simulation.mutants import Mutant
+
+STORIES_MAX: Final = 3
+"""Failing worlds whose whole story is printed; the others are one command away."""
 
 
 def certify(
@@ -53,51 +55,64 @@ def _tell(seed: int, name: str | None, *, as_json: bool) -> None:
 def _prove(seeds: range, *, jobs: int, as_json: bool) -> None:
     from rich.progress import Progress
 
-    from opensqt.simulation.certify import run_seeds, shrunk
+    from opensqt.simulation.certify import Tally, run_seeds, shrunk
     from opensqt.system.clock import SystemClock
+    from opensqt.system.process import cpu_seconds
 
     clock = SystemClock()
-    began_ms = clock.monotonic_ms()
-    crashes = orders = fills = 0
+    began_ms, began_cpu_s = clock.monotonic_ms(), cpu_seconds()
+    total = Tally()
     failing: list[Failure] = []
     with Progress(transient=True, disable=as_json) as progress:
         bar = progress.add_task("worlds", total=len(seeds))
         for result in run_seeds(seeds, jobs=jobs):
-            crashes, orders = crashes + result.crashes, orders + result.orders
-            fills += result.fills
+            total.add(result)
             if result.violation:
                 failing.append(shrunk(result.seed))
             progress.advance(bar)
     report = {
-        "seeds": len(seeds),
+        "seeds": total.seeds,
         "violations": len(failing),
-        "crashes": crashes,
-        "orders": orders,
-        "fills": fills,
+        "crashes": total.crashes,
+        "orders": total.orders,
+        "fills": total.fills,
         "seconds": (clock.monotonic_ms() - began_ms) / 1_000,
-        "failing": [
-            {"seed": one.seed, "violation": one.violation, "replay": _replay(one.seed)}
-            for one in failing
-        ],
+        "cpu_seconds": round(cpu_seconds() - began_cpu_s, 1),
+        "orders_mean": round(total.orders / total.seeds, 1),
+        "crashes_mean": round(total.crashes / total.seeds, 1),
+        "several_symbols": round(total.several_symbols / total.seeds, 2),
+        "failing": [_failing(one) for one in failing],
     }
     if as_json:
         typer.echo(json.dumps(report, indent=2))
     else:
-        for one in failing:
-            _show(one)
+        for number, one in enumerate(failing):
+            _show(one, with_story=number < STORIES_MAX)
         typer.echo(
-            f"{len(seeds)} worlds, {orders} orders, {fills} fills, {crashes} crashes,"
-            f" {len(failing)} violations in {report['seconds']} s"
+            f"{total.seeds} worlds, {total.several_symbols} with several symbols:"
+            f" {total.orders} orders ({report['orders_mean']} each), {total.fills} fills,"
+            f" {total.crashes} crashes ({report['crashes_mean']} each), {len(failing)} violations"
+            f" in {report['seconds']} s, {report['cpu_seconds']} s of CPU"
         )
     if failing:
         raise typer.Exit(Exit.UNEXPECTED)
 
 
-def _show(failure: "Failure") -> None:
-    typer.echo("\n".join(failure.trace))
+def _failing(failure: "Failure") -> dict[str, object]:
+    return {
+        "seed": failure.seed,
+        "violation": failure.violation,
+        "schedule": failure.schedule,
+        "replay": _replay(failure.seed),
+    }
+
+
+def _show(failure: "Failure", *, with_story: bool) -> None:
+    if with_story:
+        typer.echo("\n".join(failure.trace))
     typer.echo(f"seed {failure.seed}: {failure.violation}")
-    knobs = [f"{knob.name}={getattr(failure.faults, knob.name)}" for knob in fields(failure.faults)]
-    typer.echo(f"  still fails with: {', '.join(knobs)}")
+    needs = (f"{name}={value}" for name, value in failure.schedule.items())
+    typer.echo(f"  still fails with only: {', '.join(needs) or 'no fault at all'}")
     typer.echo(f"  replay: {_replay(failure.seed)}")
 
 

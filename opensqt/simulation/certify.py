@@ -27,6 +27,36 @@ class Failure:
     faults: Faults
     trace: Sequence[str]
 
+    @property
+    def schedule(self) -> dict[str, float]:
+        """Return the faults the violation needs, by name."""
+        none = Faults()
+        names = (knob.name for knob in fields(Faults))
+        return {
+            name: getattr(self.faults, name)
+            for name in names
+            if getattr(self.faults, name) != getattr(none, name)
+        }
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """What many seeds did together."""
+
+    seeds: int = 0
+    several_symbols: int = 0
+    crashes: int = 0
+    orders: int = 0
+    fills: int = 0
+
+    def add(self, result: SeedResult) -> None:
+        """Count one more seed."""
+        self.seeds += 1
+        self.several_symbols += result.units > 1
+        self.crashes += result.crashes
+        self.orders += result.orders
+        self.fills += result.fills
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MutantVerdict:

@@ -92,6 +92,12 @@ def cpu_ms(pid: int) -> int | None:
     return (int(stat[_USER_TICKS]) + int(stat[_SYSTEM_TICKS])) * 1000 // _TICKS_PER_SECOND
 
 
+def cpu_seconds() -> float:
+    """Return the CPU seconds of this process and of its children that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
 def spare_collector() -> None:
     """Take all objects that exist now out of the garbage collector's rounds; call once started.
 

@@ -5,9 +5,11 @@ import json
 import pytest
 
 from opensqt.cli.main import main
+from opensqt.simulation import certify
 from opensqt.simulation.certify import drawn_faults, run_seeds, shrunk
 from opensqt.simulation.faults import Faults
 from opensqt.simulation.mutants import mutant
+from opensqt.simulation.world import SeedResult
 
 pytestmark = pytest.mark.sim
 
@@ -21,6 +23,8 @@ def test_a_clean_run_reports_what_it_did(capsys: pytest.CaptureFixture[str]) -> 
     assert report["failing"] == []
     assert report["orders"] > 3
     assert {"violations", "crashes", "fills", "seconds"} <= report.keys()
+    assert report["cpu_seconds"] > 0
+    assert report["orders_mean"] == round(report["orders"] / 3, 1)
 
 
 def test_a_planted_bug_is_reported_with_the_seed_that_found_it(
@@ -54,6 +58,46 @@ def test_a_failing_world_is_made_smaller() -> None:
 
     assert found.violation
     assert found.trace
-    drawn, left = drawn_faults(failing), found.faults
-    kept = [name for name in Faults.__slots__ if getattr(left, name) == getattr(drawn, name)]
-    assert len(kept) < len(Faults.__slots__), "not a single fault could be taken away"
+    drawn = drawn_faults(failing)
+    assert all(getattr(drawn, name) == value for name, value in found.schedule.items())
+    knobs = [name for name in Faults.__slots__ if getattr(drawn, name) != getattr(Faults(), name)]
+    assert len(found.schedule) < len(knobs) / 2, "hardly a fault could be taken away"
+
+
+def test_a_failing_world_is_told_with_its_schedule_and_its_replay(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(certify, "run_seed", _broken_run_seed)
+    monkeypatch.setattr(Faults, "draw", lambda _: Faults(kills=1, bans=1))
+    code = main(["certify", "--first", "7", "--seeds", "1", "--jobs", "1"])
+    told = capsys.readouterr().out
+    again = main(["certify", "--first", "7", "--seeds", "1", "--jobs", "1", "--json"])
+    (failing,) = json.loads(capsys.readouterr().out)["failing"]
+
+    assert (code, again) == (1, 1)
+    assert "seed 7: I1a: a test" in told
+    assert "still fails with only: kills=1" in told
+    assert "a story" in told
+    assert "replay: opensqt certify --seed 7" in told
+    assert failing == {
+        "seed": 7,
+        "violation": "I1a: a test",
+        "schedule": {"kills": 1},
+        "replay": "opensqt certify --seed 7",
+    }
+
+
+def _broken_run_seed(
+    seed: int, *, faults: Faults | None = None, keep_trace: bool = False
+) -> SeedResult:
+    """Stand for a world that fails as long as there is a kill switch in it."""
+    kills = Faults(kills=1).kills if faults is None else faults.kills
+    return SeedResult(
+        seed=seed,
+        violation="I1a: a test" if kills else "",
+        units=1,
+        crashes=0,
+        orders=1,
+        fills=0,
+        trace=["a story"] if keep_trace else [],
+    )
