@@ -83,6 +83,8 @@ class Operations:
         self._is_open = False
         # While the deployment is down operations rest; their records stay unfinished.
         self._may_work = asyncio.Event()
+        self._wanted: dict[str, tuple[OperationKind, UnitRecord]] = {}
+        """What is asked for and has not begun, by its id."""
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ended: set[str] = set()
         ports.workflows.register(OperationKind.ADD, self._add)
@@ -111,14 +113,17 @@ class Operations:
 
     def follow(self, rows: Iterable[UnitRecord]) -> None:
         """Begin the operations the rows are about, unless they have begun or ended."""
-        if not (self._is_open and self._may_work.is_set()):
+        if not self._may_work.is_set():
             return
         for row in rows:
             kind = operation_of(row)
-            if kind is None:
-                continue
-            name = operation_id(kind, row)
-            if name not in self._tasks and name not in self._ended:
+            if kind is not None and operation_id(kind, row) not in self._ended:
+                self._wanted[operation_id(kind, row)] = (kind, row)
+        # What came true before the store was open is recorded all the same.
+        wanted = tuple(self._wanted.items()) if self._is_open else ()
+        for name, (kind, row) in wanted:
+            del self._wanted[name]
+            if name not in self._tasks:
                 work = self._run(kind, name, row)
                 self._tasks[name] = asyncio.get_running_loop().create_task(work, name=name)
 
@@ -129,6 +134,7 @@ class Operations:
             try:
                 await self._ports.workflows.start()
                 self._is_open = True
+                self.follow(())
             except WorkflowStoreError as error:
                 self._log.error("workflows.unavailable", reason=str(error))
                 await self._ports.clock.sleep_ms(OPEN_AGAIN_MS)
