@@ -4,6 +4,7 @@ A failing seed is made smaller before it is shown: faults are taken away one by 
 violation stays, so that what is left is what it needs.
 """
 
+import gc
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -73,8 +74,14 @@ def run_seeds(seeds: Iterable[int], *, jobs: int) -> Iterator[SeedResult]:
     if jobs <= 0:
         yield from map(run_seed, seeds)
         return
-    with ProcessPoolExecutor(max_workers=jobs) as pool:
+    with ProcessPoolExecutor(max_workers=jobs, initializer=_spare_collector) as pool:
         yield from pool.map(run_seed, seeds, chunksize=_CHUNK)
+
+
+def _spare_collector() -> None:
+    """Look for garbage rarely: a world is one heap of it, and ends soon."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def shrunk(seed: int) -> Failure:
@@ -115,7 +122,7 @@ def judge_all(
     names: Sequence[str], *, seeds_max: int, jobs: int, told: Callable[[MutantVerdict], None]
 ) -> list[MutantVerdict]:
     """Judge every planted bug, each in a process of its own; ``told`` hears each verdict."""
-    with ProcessPoolExecutor(max_workers=max(jobs, 1)) as pool:
+    with ProcessPoolExecutor(max_workers=max(jobs, 1), initializer=_spare_collector) as pool:
         futures = [pool.submit(judge, name, seeds_max=seeds_max) for name in names]
         verdicts = []
         for future in futures:

@@ -77,7 +77,7 @@ class Faults:
         if rng.random() < PERFECT_WORLDS:
             return cls()
         return cls(
-            safety_ms=rng.choice((25_000, 35_000, 60_000)),
+            safety_ms=rng.choice((20_000, 25_000, 45_000)),
             drop_request=rng.random() * 0.15,
             drop_reply=rng.random() * 0.2,
             late_landing=rng.random() * 0.1,

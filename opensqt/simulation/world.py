@@ -237,7 +237,7 @@ class World:
 
 
 def _homes(rng: random.Random, faults: Faults) -> tuple[Home, ...]:
-    names = ("AAA", "BBB", "CCC")[: rng.choice((1, 1, 2, 3))]
+    names = ("AAA", "BBB", "CCC")[: rng.choice((1, 1, 1, 2, 2, 3))]
     units = [UnitId(account=ACCOUNT, symbol=Symbol(f"{name}USDT:perp")) for name in names]
     skew_ms = faults.skew_ms_max
     return tuple(
