@@ -128,6 +128,8 @@ class OrderIntended:
     at_ms: UnixMs
     decided_at: int | None = None
     """Sequence of the newest fact the decision knew; None in journals of older builds."""
+    decision_attempt: int = 1
+    """How often the decision had been begun, this time included; part of its workflow's id."""
     trigger: Trigger | None = None
     seen: PriceTicked | None = None
     """Prices the decision saw; with the facts up to ``decided_at`` it can be decided again."""

@@ -93,9 +93,13 @@ def client_order_id(
     )
 
 
-def decision_id(unit: UnitId, *, epoch: int, sequence: int) -> str:
-    """Return the id of the workflow that carries out what was decided at a journal's sequence."""
-    return f"{unit.path}:{epoch}:{sequence}"
+def decision_id(unit: UnitId, *, epoch: int, sequence: int, attempt: int = 1) -> str:
+    """Return the id of the workflow that carries out what was decided at a journal's sequence.
+
+    A workflow that did not begin in time is not waited for: its decision is begun anew.
+    """
+    first = f"{unit.path}:{epoch}:{sequence}"
+    return first if attempt == 1 else f"{first}:{attempt}"
 
 
 def is_ours(client_order_id: str, *, deployment: str) -> bool:

@@ -162,7 +162,12 @@ class _Teller:
         config = self._config
         workflow_id = ""
         if intent.decided_at is not None:
-            workflow_id = decision_id(self._unit, epoch=intent.epoch, sequence=intent.decided_at)
+            workflow_id = decision_id(
+                self._unit,
+                epoch=intent.epoch,
+                sequence=intent.decided_at,
+                attempt=intent.decision_attempt,
+            )
         return OrderStory(
             unit=self._unit,
             intended_at=sequence,

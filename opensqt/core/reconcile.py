@@ -21,6 +21,9 @@ LOOKUP_MAX_MS: Final = 5_000
 _LOOKUP_DOUBLINGS_MAX: Final = 5
 # Trades are asked for again over this much of the past: histories lag and are not ordered by time.
 TRADE_OVERLAP_MS: Final = 60_000
+# Venues forget trades after ninety days and answer no older question completely; what a backup
+# older than that has lost shows in the position.
+RESTORED_MS_MAX: Final = 89 * 24 * 3_600 * 1_000
 
 
 def lookup_wait_ms(lookups: int) -> int:
@@ -74,7 +77,7 @@ def trades_since_ms(state: SymbolState, *, now_ms: int, booked_ms: UnixMs | None
     oldest = min((order.created_ms for order in orders), default=now_ms)
     if booked_ms is None and state.restored_ms is not None:
         # What has traded since the backup is ours, though nothing here says so.
-        oldest = min(oldest, state.restored_ms)
+        oldest = min(oldest, max(state.restored_ms, now_ms - RESTORED_MS_MAX))
     return UnixMs(max(min(oldest, now_ms) - TRADE_OVERLAP_MS, 0))
 
 

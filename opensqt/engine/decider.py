@@ -236,10 +236,11 @@ class Decider:
     async def _act(self, intents: tuple[Intent, ...], *, now_ms: int) -> None:
         """Run a decision as a workflow; return once its intents are committed."""
         self._band = None
+        workflow_id = self._next_id()
         facts = [self._intended(intent, UnixMs(now_ms)) for intent in intents]
         run = _Run()
         if not self.problem:
-            await self._run(self._next_id(), facts, run)
+            await self._run(workflow_id, facts, run)
         if run.committed.is_set():
             # More may be wanted now. A decision that failed is tried again by the loop's timer.
             self._wake()
@@ -251,8 +252,12 @@ class Decider:
         if sequence != self._attempted_sequence:
             self._attempted_sequence, self._attempts = sequence, 0
         self._attempts += 1
-        first = decision_id(self._identity.unit, epoch=self._identity.epoch, sequence=sequence)
-        return first if self._attempts == 1 else f"{first}:{self._attempts}"
+        return decision_id(
+            self._identity.unit,
+            epoch=self._identity.epoch,
+            sequence=sequence,
+            attempt=self._attempts,
+        )
 
     async def _run(self, workflow_id: str, facts: Sequence[Fact], run: _Run) -> None:
         """Have a workflow commit ``facts``; what has not begun in time never will."""
@@ -332,6 +337,7 @@ class Decider:
                     deadline_ms=UnixMs(now_ms + self.config.order_ttl_ms),
                     at_ms=now_ms,
                     decided_at=self._recorder.state.sequence,
+                    decision_attempt=self._attempts,
                     trigger=self._trigger,
                     seen=self._recorder.state.price,
                 )

@@ -6,6 +6,7 @@ The tests run in order on one deployment; each leaves two symbols trading.
 import json
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,6 +108,24 @@ def test_what_is_refused_is_an_answer(trading: Cluster) -> None:
         "invalid",
     ]
     assert "order_quantity" in wrong["message"]
+
+
+def test_a_symbol_explains_itself_and_has_nothing_to_adopt(trading: Cluster) -> None:
+    told = trading.call("explain", BTC)
+    shown = until(lambda: _adopted(trading, BTC))
+    refused = trading.call("adopt", BTC, "ann", " ")
+
+    reasons = {level["reason"] for level in told["levels"]}
+    assert "working" in reasons
+    assert told["target"] == "paper/BTCUSDT:perp"
+    assert (shown["adopted"], shown["steps"], shown["difference"]) == (False, [], "0")
+    assert (refused["ok"], refused["code"]) == (False, "invalid")
+
+
+def _adopted(cluster: Cluster, symbol: str) -> dict[str, Any] | None:
+    """Ask for an adoption; a trade on its way is waited for."""
+    answer = cluster.call("adopt", symbol, "ann", "drill")
+    return answer if answer["ok"] else None
 
 
 def test_pause_cancels_and_resume_quotes_again(trading: Cluster) -> None:

@@ -110,6 +110,19 @@ def test_trades_are_asked_for_since_before_the_oldest_open_question() -> None:
     assert trades_since_ms(state(ORDER), now_ms=0) == 0
 
 
+def test_after_a_restore_trades_are_asked_for_since_the_backup_as_far_as_venues_remember() -> None:
+    day_ms, now_ms = 86_400_000, 10**12
+    week = replace(state(), restored_ms=UnixMs(now_ms - 7 * day_ms))
+    year = replace(state(), restored_ms=UnixMs(now_ms - 365 * day_ms))
+
+    since_ms = now_ms - 7 * day_ms - TRADE_OVERLAP_MS
+    assert trades_since_ms(week, now_ms=now_ms) == since_ms
+    assert trades_since_ms(year, now_ms=now_ms) > now_ms - 90 * day_ms
+    booked_ms = UnixMs(now_ms - 5)
+    later = trades_since_ms(week, now_ms=now_ms, booked_ms=booked_ms)
+    assert later == booked_ms - TRADE_OVERLAP_MS
+
+
 def test_orders_that_rest_for_days_do_not_have_their_trades_asked_for_again_and_again() -> None:
     resting = replace(
         ORDER, status=OrderStatus.WORKING, venue_order_id=VenueOrderId("v"), created_ms=UnixMs(5)

@@ -150,6 +150,18 @@ def test_an_order_nobody_would_place_is_not_said_to_be_repeated(life: list[Fact]
     assert story.judgement.note
 
 
+def test_a_decision_that_was_begun_again_names_the_workflow_that_did_it(life: list[Fact]) -> None:
+    again = [
+        replace(fact, decision_attempt=3) if isinstance(fact, OrderIntended) else fact
+        for fact in life
+    ]
+    order = next(fact for fact in again if isinstance(fact, OrderIntended))
+
+    story = told(again, order.client_order_id)
+
+    assert story.workflow_id == f"{UNIT.path}:1:{order.decided_at}:3"
+
+
 def test_an_unknown_order_has_no_story(life: list[Fact]) -> None:
     stranger = ClientOrderId("q1abc00000000000000000000")
 

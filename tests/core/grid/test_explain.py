@@ -94,7 +94,7 @@ def test_no_order_of_faults_leaves_a_level_unexplained() -> None:
     ExplainedMachine.seen.clear()
 
     run_state_machine_as_test(
-        ExplainedMachine, settings=machine_settings(examples=60, is_hunting=False)
+        ExplainedMachine, settings=machine_settings(examples=30, is_hunting=False)
     )
 
     assert ALWAYS_SEEN - ExplainedMachine.seen.keys() == set()
