@@ -39,6 +39,8 @@ from tests.bench.part import ACCOUNT
 from tests.bench.plan import Plan
 from tests.bench.row import Row
 
+FOLDER = "/tmp"
+"""Short, because paths of unix sockets are; where the journals lie."""
 PER_SECOND = 20
 SAMPLES = 1_000
 TOGETHER = 10
@@ -124,7 +126,7 @@ class Found:
 
 def measured(engine: str, symbols: Sequence[Symbol], *, steps: int, every_s: float) -> Found:
     """Let the market step, end the processes, return what they noted."""
-    with tempfile.TemporaryDirectory(prefix="oqd-", dir="/tmp") as name:
+    with tempfile.TemporaryDirectory(prefix="oqd-", dir=FOLDER) as name:
         folder = Path(name)
         with running(folder, engine, symbols) as market:
             moments = market.step(steps, every_s=every_s)
