@@ -17,6 +17,8 @@ from opensqt.simulation.world import SeedResult, run_seed
 
 MUTANT_SEEDS_MAX: Final = 2_000
 _CHUNK: Final = 10
+SHRINKING_PASSES: Final = 2
+"""What one fault hides, the next pass may take away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,13 +91,17 @@ def shrunk(seed: int) -> Failure:
     faults = drawn_faults(seed)
     result = run_seed(seed)
     gone = Faults()
-    for knob in fields(Faults):
-        if getattr(faults, knob.name) == getattr(gone, knob.name):
-            continue
-        fewer = replace(faults, **{knob.name: getattr(gone, knob.name)})
-        smaller = run_seed(seed, faults=fewer)
-        if smaller.violation:
-            faults, result = fewer, smaller
+    for _ in range(SHRINKING_PASSES):
+        before = faults
+        for knob in fields(Faults):
+            if getattr(faults, knob.name) == getattr(gone, knob.name):
+                continue
+            fewer = replace(faults, **{knob.name: getattr(gone, knob.name)})
+            smaller = run_seed(seed, faults=fewer)
+            if smaller.violation:
+                faults, result = fewer, smaller
+        if faults == before:
+            break
     told = run_seed(seed, faults=faults, keep_trace=True)
     return Failure(seed=seed, violation=result.violation, faults=faults, trace=told.trace)
 

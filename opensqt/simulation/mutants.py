@@ -229,7 +229,7 @@ MUTANTS: Final = (
         target=stopping.StopCheck,
         attribute="is_confirmed",
         replacement=property(lambda _: True),
-        breaks=("I3b", "never settled"),
+        breaks=("I3b", "never settled", "does not stop"),
     ),
     Mutant(
         name="remove_without_looking",

@@ -163,14 +163,16 @@ class World:
             self._fail(problem)
 
     async def _settle(self, home: Home) -> None:
-        """Have an operator undo what may rest: pauses, crash loops, half of the removals."""
+        """Have an operator undo what may rest: pauses, crash loops and removals."""
         row = self.scene.store.row(home.unit)
-        if row is None or row.is_removed:
-            if self.scene.rng.random() < 1 / 2:
-                await self._operator.add(home.unit)
-        elif row.desire is Desire.REMOVED and row.quarantine:
+        if row is not None and row.desire is Desire.REMOVED and row.quarantine:
             # No process may close the position: the operator leaves it and takes the orders.
             await self._operator.remove(home.unit, Directive.CANCEL)
+            await self._holds(lambda one: one is not home or self._is_gone(home))
+            row = self.scene.store.row(home.unit)
+        if row is None or row.is_removed:
+            # What happened to its orders without a process, the next one must find out.
+            await self._operator.add(home.unit)
         elif row.desire is Desire.PAUSED or row.quarantine:
             await self._operator.resume(home.unit)
 
