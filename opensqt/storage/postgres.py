@@ -101,11 +101,15 @@ class PostgresDatabase:
                     f"-c statement_timeout={4 * self._timeout_ms} -c synchronous_commit=on"
                 ),
             )
-            name = sql.Identifier(self._schema)
-            connection.execute("SELECT pg_advisory_lock(hashtext(%s))", (self._schema,))
-            connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(name))
-            connection.execute("SELECT pg_advisory_unlock(hashtext(%s))", (self._schema,))
-            connection.execute(sql.SQL("SET search_path TO {}").format(name))
+            try:
+                name = sql.Identifier(self._schema)
+                connection.execute("SELECT pg_advisory_lock(hashtext(%s))", (self._schema,))
+                connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(name))
+                connection.execute("SELECT pg_advisory_unlock(hashtext(%s))", (self._schema,))
+                connection.execute(sql.SQL("SET search_path TO {}").format(name))
+            except BaseException:
+                connection.close()
+                raise
         self._connection = connection
         return connection
 

@@ -204,6 +204,29 @@ async def test_a_process_on_the_way_freezes_and_sends_nothing_late(tmp_path: Pat
     await together(tmp_path, BY_PART, play)
 
 
+async def test_connections_are_cut_with_an_order_on_its_way(tmp_path: Path) -> None:
+    ways = {
+        f"{part}-{one.name}": (part, one)
+        for part, one in ((SYMBOL, OF_SYMBOL[1]), (SYMBOL, OF_SYMBOL[3]), *OF_OTHERS)
+    }
+
+    async def play(folder: Path, name: str) -> None:
+        part, boundary = ways[name]
+        async with scenario(folder, layout=APART, patience_s=PATIENCE_S) as flow:
+            crash = Crash(moment=boundary.moment, what=boundary.what, cuts=True)
+            if boundary.what == _REPLY:
+                await flow.fault("reorder", "/private", count=None, delay_ms=_BEHIND_MS)
+            await flow.children[part].ask("arm", crash=_fields(crash))
+
+            await flow.jump("2997.50", settle=False)
+
+            await trade_on(flow)
+            assert await flow.children[part].ask("reached") == 1
+            assert all(child.process.is_alive() for child in flow.children.values())
+
+    await together(tmp_path, ways, play)
+
+
 async def nothing_left_after_its_deadline(flow: Scenario) -> None:
     """Show that no order was accepted later than its intent allows."""
     view = await flow.settle()

@@ -15,9 +15,11 @@ from opensqt.ports.registry import RegistryError
 from opensqt.storage.control import open_control
 from opensqt.storage.journal import open_journal
 from tests.crash.cutting_proxy import Cut, CuttingProxy, cutting_proxy
+from tests.crash.test_boundaries import APART
 from tests.crash.together import together
 from tests.e2e.child import SETTLE_S
 from tests.e2e.harness import Scenario
+from tests.e2e.processes import EXCHANGE
 from tests.e2e.setting import scenario
 from tests.fakes.postgres import PostgresServer, has_programs, started_server
 from tests.storage.contract import started
@@ -163,6 +165,20 @@ async def test_the_server_crashes_and_returns_while_trading(
         await asyncio.to_thread(server.start)
         await flow.price("3000.10")
         await flow.expect(position="0", sells=(), fills=2, state="quoting")
+
+
+async def test_cancels_need_no_server(
+    server: PostgresServer, database: str, tmp_path: Path
+) -> None:
+    store = f"{server.address}/{database}"
+    async with scenario(tmp_path, store=store, layout=APART, patience_s=PATIENCE_S) as flow:
+        assert (await flow.ledger()).open_orders
+        await asyncio.to_thread(server.stop)
+        try:
+            assert await flow.children[EXCHANGE].ask("cancel_orders") == []
+            assert (await flow.ledger()).open_orders == ()
+        finally:
+            await asyncio.to_thread(server.start)
 
 
 async def test_the_server_crashes_at_the_same_time_as_the_process(

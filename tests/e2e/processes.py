@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias, TypeVar
@@ -57,6 +58,8 @@ class Crash:
     """Dies at this occurrence."""
     stops: bool = False
     """Whether the process is stopped there (SIGSTOP), to wake up later, instead of killed."""
+    cuts: bool = False
+    """Whether the process lives on and only loses its connections to the other ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +94,7 @@ class _Host:
     def __init__(self, spec: ProcessSpec) -> None:
         self._spec = spec
         self._crashes: dict[tuple[str, str], Crash] = {}
+        self._reached_count = 0
         self._connector: Connector | None = None
         self._exchange: ExchangeProcess | None = None
         self._symbol: SymbolProcess | None = None
@@ -123,6 +127,8 @@ class _Host:
                 self._arm(Crash(**request["crash"]))
             case "snapshot":
                 return self._snapshot()
+            case "reached":
+                return self._reached_count
             case "cancel_orders":
                 assert self._exchange is not None
                 return list(await self._exchange.cancel_orders(self._spec.unit))
@@ -195,6 +201,10 @@ class _Host:
         if crash.count > 1:
             self._arm(replace(crash, count=crash.count - 1))
             return
+        self._reached_count += 1
+        if crash.cuts:
+            cut_connections()
+            return
         os.kill(os.getpid(), signal.SIGSTOP if crash.stops else signal.SIGKILL)
 
     def _install_crash_points(self) -> None:
@@ -214,6 +224,15 @@ class _Host:
         vars(opensqt.bootstrap.symbol)["open_journal"] = journal
         vars(opensqt.bootstrap.connector)["build_venue"] = venue
         vars(opensqt.bootstrap.exchange)["GrpcExchange"] = connector
+
+
+def cut_connections() -> None:
+    """Cut this process's connections by unix sockets that have a name: those between processes."""
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(OSError), socket.socket(fileno=os.dup(int(entry.name))) as one:
+            names = (one.getpeername(), one.getsockname())
+            if one.family == socket.AF_UNIX and any(str(name).endswith(".sock") for name in names):
+                one.shutdown(socket.SHUT_RDWR)
 
 
 Reached: TypeAlias = Callable[[str, str], None]

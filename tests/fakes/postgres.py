@@ -33,7 +33,8 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it, recovering whatever an immediate stop has left; return once it answers."""
-        options = f"-p {self.port} -h 127.0.0.1 -k {self.folder}"
+        # A crash of the server loses nothing the system has: fsync only costs time here.
+        options = f"-F -p {self.port} -h 127.0.0.1 -k {self.folder}"
         _run(
             self.user,
             *("pg_ctl", "-D", str(self.folder / "data"), "-w"),
