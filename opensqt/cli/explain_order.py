@@ -18,8 +18,9 @@ from opensqt.storage.reading import open_journals
 def read_story(location: Location, client_order_id: str) -> OrderStory:
     """Return the story of an order; raise ``CommandError`` when no journal knows it."""
     own = ClientOrderId(client_order_id)
+    problems: list[str] = []
     try:
-        with open_journals(location) as journals:
+        with open_journals(location, refused=problems.append) as journals:
             for journal in journals:
                 intended_at = journal.sequence_of(own)
                 if intended_at is None:
@@ -30,6 +31,9 @@ def read_story(location: Location, client_order_id: str) -> OrderStory:
                     return story
     except DatabaseError as error:
         raise CommandError(Exit.UNEXPECTED, str(error)) from error
+    if problems:
+        message = f"{client_order_id} is in no journal that can be read; {problems[0]}"
+        raise CommandError(Exit.UNEXPECTED, message)
     searched = f"{len(journals)} journals" if len(journals) != 1 else "1 journal"
     message = (
         f"no order {client_order_id} in {searched} of {_shown(location)}; "

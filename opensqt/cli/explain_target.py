@@ -80,9 +80,11 @@ def _from_journal(target: str, location: Location) -> Answer:
         deployment, rows = read_registry(location)
         unit = _meant(target, [row.unit for row in rows if not row.is_removed])
         config = next(row.config_text for row in rows if row.unit == unit)
-        with open_journals(location) as journals:
+        problems: list[str] = []
+        with open_journals(location, refused=problems.append) as journals:
             found = [one for one in journals if one.unit == unit]
             if not found:
+                _refuse_damaged(unit, problems)
                 return _named(unit, unexplained(LevelReason.DOWN, "it has no journal yet"))
             state = found[0].state(deployment)
             newest = found[0].newest(OrderIntended)
@@ -93,6 +95,13 @@ def _from_journal(target: str, location: Location) -> Answer:
         # The newest price of the journal: where the window was when an order was last decided.
         state = replace(state, price=newest.seen)
     return _named(unit, _explained(state, codec.decode(config, UnitConfig)))
+
+
+def _refuse_damaged(unit: UnitId, problems: Iterable[str]) -> None:
+    """Raise ``DatabaseError`` when the unit has a journal that cannot be read."""
+    for problem in problems:
+        if unit.path in problem:
+            raise DatabaseError(problem)
 
 
 def _explained(state: SymbolState, config: UnitConfig) -> Answer:

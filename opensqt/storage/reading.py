@@ -6,7 +6,7 @@ refused, never read on suspicion.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,8 +161,13 @@ class JournalReader:
 
 
 @contextmanager
-def open_journals(location: Location) -> Iterator[tuple[JournalReader, ...]]:
-    """Yield every journal of a deployment; raise ``DatabaseError`` for one that cannot be read."""
+def open_journals(
+    location: Location, *, refused: Callable[[str], None] | None = None
+) -> Iterator[tuple[JournalReader, ...]]:
+    """Yield every journal of a deployment; raise ``DatabaseError`` for one that cannot be read.
+
+    With ``refused`` such a journal is told there instead and left out.
+    """
     stores: list[Reader] = []
     readers = []
     try:
@@ -170,10 +175,16 @@ def open_journals(location: Location) -> Iterator[tuple[JournalReader, ...]]:
             unit = unit_of_path(name)
             if unit is None:
                 continue
-            store = _journal_store(location, unit)
-            stores.append(store)
-            _check_schema(store, JOURNAL)
-            readers.append(JournalReader(unit=unit, store=store))
+            try:
+                store = _journal_store(location, unit)
+                stores.append(store)
+                _check_schema(store, JOURNAL)
+            except DatabaseError as error:
+                if refused is None:
+                    raise
+                refused(str(error))
+            else:
+                readers.append(JournalReader(unit=unit, store=store))
         yield tuple(readers)
     finally:
         for store in stores:

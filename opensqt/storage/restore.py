@@ -139,6 +139,9 @@ def _restored(  # noqa: PLR0913 - one step of ``restore``
         kept=kept if has_former else "",
         missing=tuple(sorted(present.units - units)),
     )
+    # Of a restore that was killed before it changed anything.
+    for leftover in data.glob(".restore-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
     stage.mkdir(parents=True, mode=0o700)
     try:
         unpack(archive, manifest, stage)

@@ -124,6 +124,32 @@ def test_a_damaged_journal_is_one_line(
     assert "not a database" in line
 
 
+def test_a_damaged_journal_of_another_symbol_is_in_nobodys_way(
+    data: Path, order: OrderIntended, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = data / "symbols" / "paper-ETHUSDT-perp-grid"
+    other.mkdir()
+    (other / "journal.db").write_bytes(b"rubbish" * 1000)
+
+    assert main(["explain", order.client_order_id]) == 0
+    assert main(["explain", "BTCUSDT"]) == 0
+    assert main(["explain", STRANGER]) == 1
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "is in no journal that can be read" in line
+
+
+def test_a_target_whose_journal_is_damaged_is_not_explained(
+    data: Path, order: OrderIntended, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data / "symbols" / UNIT.path / "journal.db").write_bytes(b"rubbish" * 1000)
+
+    assert main(["explain", "BTCUSDT"]) == 4
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "not a database" in line
+
+
 def test_a_target_is_explained_from_its_journal_when_nothing_runs(
     data: Path, order: OrderIntended, capsys: pytest.CaptureFixture[str]
 ) -> None:

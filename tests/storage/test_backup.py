@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from opensqt.cli.main import main
 from opensqt.core.facts import JournalRestored
 from opensqt.core.ids import AccountName, UnixMs
 from opensqt.core.registry import KillRow
@@ -147,6 +148,30 @@ def test_a_server_is_saved_into_files_and_put_back_into_a_folder(
 
     assert history(data)[:-1] == lived()
     assert found.kept == ""
+
+
+@pytest.mark.pg
+def test_commands_save_and_restore_a_server_that_nobody_uses(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    database: str = request.getfixturevalue("database")
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    store_life(database)
+    archive, folder = str(tmp_path / "b.tar"), str(tmp_path / "data")
+    where = ["--store", database, "--data-dir", folder]
+
+    assert main(["backup", archive, *where]) == 0
+    with closing(open_control(database, writer="test", random_bytes=bytes(8))):
+        assert main(["restore", archive, *where]) == 5
+    assert "1 sessions on the server" in capsys.readouterr().err
+    Path(folder).mkdir(exist_ok=True)
+    assert main(["restore", archive, *where]) == 0
+
+    assert history(database)[:-1] == lived()
+    assert "the former state is kept in schemas before-" in capsys.readouterr().out
 
 
 def test_the_former_state_is_kept_aside(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -250,6 +251,13 @@ def test_levels_too_small_for_the_venue_say_so() -> None:
     found = explain_levels(state, replace(SMALL, order_quantity=D(1)), WIDE, now_ms=0)
 
     assert {one.reason for one in found.levels} == {R.TOO_SMALL}
+
+
+def test_every_reason_is_documented_and_no_other() -> None:
+    page = Path(__file__).parents[3] / "docs" / "specs" / "explaining.md"
+    rows = [line.split("|")[1] for line in page.read_text("utf-8").splitlines() if "| `" in line]
+
+    assert [row.strip().strip("`") for row in rows] == [str(reason) for reason in LevelReason]
 
 
 def test_every_reason_of_the_planner_has_a_name() -> None:
