@@ -57,6 +57,7 @@ _LOAD: Final = Recorder.load
 _PUSH: Final = UnitSession.push
 _PUT_FACT: Final = Mailbox.put_fact
 _NEXT_STEP: Final = next_step
+_WATCH: Final = Hub._watch  # noqa: SLF001 - the original, called by what replaces it
 _PATIENCE: Final = 3
 _counter = itertools.count()
 _sent_early: dict[ClientOrderId, asyncio.Task[None]] = {}
@@ -246,6 +247,14 @@ async def finish_without_looking(self: UnitTender, row: UnitRecord) -> None:
 async def forget_nobody(self: Hub, unit: UnitId) -> None:
     """Go on serving a unit that was removed."""
     _ = self, unit
+
+
+async def keep_watching(self: Hub) -> None:
+    """Go on subscribing to what was subscribed once."""
+    ever = self.__dict__.setdefault("ever_watched", set())
+    ever.update(self._routes)
+    with mock.patch.object(self, "_routes", dict.fromkeys(ever, ())):
+        await _WATCH(self)
 
 
 # -- the kill switch

@@ -249,6 +249,14 @@ MUTANTS: Final = (
         breaks=("I6", "I9"),
     ),
     Mutant(
+        name="removed_symbol_still_subscribed",
+        meaning="the symbol of a unit that was removed stays subscribed at the venue",
+        target=hub.Hub,
+        attribute="_watch",
+        replacement=broken.keep_watching,
+        breaks=("I6",),
+    ),
+    Mutant(
         name="reserve_nothing",
         meaning="a manager that attaches or declares leaves its open orders out",
         target=exposure.UnitExposure,
