@@ -5,7 +5,15 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from opensqt.core.facts import Fact, GridAnchored, OrderIntended, OrderReported, TradeFilled
-from opensqt.core.ids import AccountName, ClientOrderId, Symbol, TradeId, UnitId, client_order_id
+from opensqt.core.ids import (
+    AccountName,
+    ClientOrderId,
+    Symbol,
+    TradeId,
+    UnitId,
+    client_order_id,
+    is_ours,
+)
 from opensqt.core.orders import OrderStatus, Side
 from opensqt.core.registry import UnitRecord
 from opensqt.core.symbol import SymbolState, apply
@@ -59,7 +67,12 @@ class Checker:
 
     def is_quoting(self, unit: UnitId) -> bool:
         """Tell whether an order of the unit rests at the venue."""
-        return bool(self._model.open_orders(self._account, unit.symbol))
+        return bool(self._open_orders(unit.symbol))
+
+    def _open_orders(self, symbol: Symbol) -> list[BookOrder]:
+        """Return our own open orders; those of humans are none of our business."""
+        orders = self._model.open_orders(self._account, symbol)
+        return [one for one in orders if is_ours(one.client_order_id, deployment=self._deployment)]
 
     def on_committed(self, unit: UnitId, facts: Sequence[Fact]) -> None:
         """Check I5 and I8 at the moment facts become durable."""
@@ -176,7 +189,7 @@ class Checker:
     def _check_exposure(self, symbol: Symbol, exposure: UnitExposure | None) -> None:
         """I4: position plus every open buy stays within the limit, and within what is believed."""
         held = self._model.position(self._account, symbol).quantity
-        orders = self._model.open_orders(self._account, symbol)
+        orders = self._open_orders(symbol)
         buys = sum((o.remaining for o in orders if o.side.sign > 0), Decimal(0))
         sells = sum((o.remaining for o in orders if o.side.sign < 0), Decimal(0))
         price = self._model.last_price(symbol) or Decimal(0)
@@ -198,7 +211,7 @@ class Checker:
         self._removed.discard(symbol)
         if record.is_removed:
             self._removed.add(symbol)
-            left = self._model.open_orders(self._account, symbol)
+            left = self._open_orders(symbol)
             if left:
                 raise Violation(f"I3b: {symbol} was removed with {len(left)} open orders")
 
@@ -228,7 +241,7 @@ class Checker:
 
     def _unit_problem(self, state: SymbolState, disk: JournalDisk) -> str:
         symbol = state.unit.symbol
-        if self._model.open_orders(self._account, symbol):
+        if self._open_orders(symbol):
             return "I3b: orders of ours are open after the stop"
         at_venue = {fill.trade_id for fill in self._model.fills(self._account, symbol)}
         booked = [fact.trade_id for fact in disk.facts if isinstance(fact, TradeFilled)]

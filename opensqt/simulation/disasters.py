@@ -38,6 +38,7 @@ def plan_of(faults: Faults) -> tuple[str, ...]:
         "link": faults.link_cuts,
         "kill": faults.kills,
         "meddle": faults.operations,
+        "human": faults.human_orders,
     }
     return tuple(kind for kind, count in counts.items() for _ in range(count))
 
@@ -81,6 +82,7 @@ class Disasters:
             "link": self._cut_links,
             "kill": lambda _: self._engage_kill(),
             "meddle": lambda home: self._operator.meddle(home.unit),
+            "human": self._trade_by_hand,
         }
 
     def _soon_ms(self, longest_ms: int) -> int:
@@ -97,6 +99,9 @@ class Disasters:
     async def _ban(self, home: Home) -> None:
         _ = home
         self._scene.venue.banned_until_ms = self._soon_ms(BAN_MS_MAX)
+
+    async def _trade_by_hand(self, home: Home) -> None:
+        self._scene.venue.trade_by_hand(home.unit.symbol)
 
     async def _kill_manager(self, home: Home) -> None:
         if home.process is not None:

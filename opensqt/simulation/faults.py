@@ -41,6 +41,8 @@ class Faults:
     """Times in which an operator adds, removes, pauses or resumes a unit."""
     spawn_failure: float = 0.0
     """Calls between orchestrator and processes that are lost, or whose answers are."""
+    human_orders: int = 0
+    """Orders a human places on our symbols, far from the market; nobody may touch them."""
     outages: int = 0
     """Times in which the control store answers nobody."""
     manager_pauses: int = 0
@@ -98,6 +100,7 @@ class Faults:
             orchestrator_crashes=rng.randint(0, 2),
             operations=rng.choice((0, 0, 1, 3, 6)),
             spawn_failure=rng.choice((0.0, 0.05, 0.2)),
+            human_orders=rng.randint(0, 1),
             outages=rng.choice((0, 0, 1)),
             manager_pauses=rng.randint(0, 2),
             exchange_pauses=rng.randint(0, 2),

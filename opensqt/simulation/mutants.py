@@ -15,6 +15,7 @@ from opensqt.core.orders import Order
 from opensqt.core.risk import review
 from opensqt.core.risk.review import Refusal
 from opensqt.engine import (
+    cancel_all,
     connector_guard,
     decider,
     evidence,
@@ -255,6 +256,14 @@ MUTANTS: Final = (
         attribute="_watch",
         replacement=broken.keep_watching,
         breaks=("I6",),
+    ),
+    Mutant(
+        name="human_orders_canceled",
+        meaning="taking back a unit's orders takes those of others with them",
+        target=cancel_all,
+        attribute="is_ours",
+        replacement=lambda *_, **__: True,
+        breaks=("F29",),
     ),
     Mutant(
         name="reserve_nothing",

@@ -10,9 +10,11 @@ import random
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from opensqt.core.ids import AccountName, ClientOrderId, Symbol, UnixMs, VenueOrderId
 from opensqt.core.instrument import Instrument
+from opensqt.core.orders import Side, TimeInForce
 from opensqt.market.types import (
     Accepted,
     BookOrder,
@@ -48,6 +50,8 @@ from opensqt.simulation.faults import Faults
 
 TIMEOUT_MS = 5_000
 LIMIT_WINDOW_MS = 10_000
+HUMAN_PRICE = Decimal(800)
+HUMAN_QUANTITY = Decimal("0.01")
 _CODES = {
     Refusal.DUPLICATE_ID: VenueCode.ALREADY_EXISTS,
     Refusal.WOULD_CROSS: VenueCode.POST_ONLY_WOULD_CROSS,
@@ -92,6 +96,7 @@ class SimulatedVenue:
         self.banned_until_ms = 0
         """No request is taken before this wall time."""
         self._requests_ms: deque[int] = deque()
+        self._by_hand = 0
 
     # -- the network
 
@@ -172,6 +177,31 @@ class SimulatedVenue:
             return Outcome(outcome=OutcomeClass.REJECTED, code=VenueCode.NOT_FOUND)
         self.publish(result.events)
         return Outcome(outcome=OutcomeClass.ACCEPTED, order=venue_order(result.order))
+
+    def trade_by_hand(self, symbol: Symbol) -> None:
+        """Place an order of a human's, too far from the market to trade."""
+        self._by_hand += 1
+        result = self.model.place(
+            OrderRequest(
+                account=self.account,
+                symbol=symbol,
+                client_order_id=ClientOrderId(f"human-{self._by_hand}"),
+                side=Side.BUY,
+                price=HUMAN_PRICE,
+                quantity=HUMAN_QUANTITY,
+                time_in_force=TimeInForce.GTC,
+            ),
+            self._clock.now_ms(),
+        )
+        assert isinstance(result, Accepted), f"the venue takes no order of a human's: {result}"
+        self.publish(result.events)
+
+    @property
+    def touched_by_us(self) -> bool:
+        """Tell whether an order of a human's is not open any more."""
+        orders = self.model.open_orders(self.account, None)
+        still_open = sum(order.client_order_id.startswith("human-") for order in orders)
+        return still_open < self._by_hand
 
     # -- events
 

@@ -139,6 +139,8 @@ class World:
             self._fail(f"I9: a unit does not stop: {self._idle_reasons()}")
         await self._hold_i6()
         self._check(self.checker.at_end())
+        if scene.venue.touched_by_us:
+            self._check("F29: an order of a human's was taken back")
         for last in filter(None, (home.last for home in self.homes)):
             self._check(self.checker.replay_problem(last.engine.state))
 
