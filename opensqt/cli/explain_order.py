@@ -9,7 +9,7 @@ from opensqt.cli.printing import table
 from opensqt.core.facts import PriceTicked
 from opensqt.core.ids import ClientOrderId
 from opensqt.core.money import to_text
-from opensqt.core.order_story import Cause, Change, OrderStory, tell_order
+from opensqt.core.order_story import Cause, Change, OrderStory
 from opensqt.storage.database import DatabaseError
 from opensqt.storage.location import Location
 from opensqt.storage.reading import open_journals
@@ -22,11 +22,7 @@ def read_story(location: Location, client_order_id: str) -> OrderStory:
     try:
         with open_journals(location, refused=problems.append) as journals:
             for journal in journals:
-                intended_at = journal.sequence_of(own)
-                if intended_at is None:
-                    continue
-                facts = journal.story_facts(own, intended_at=intended_at)
-                story = tell_order(journal.unit, own, facts)
+                story = journal.story_of(own)
                 if story is not None:
                     return story
     except DatabaseError as error:

@@ -112,15 +112,28 @@ def is_client_order_id(text: str) -> bool:
     return len(text) == CLIENT_ORDER_ID_LENGTH and text[0] == "q" and text.isalnum()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Where a story may begin instead of at the first fact: before what its decision knew."""
+
+    state: SymbolState
+    config: ConfigApplied | None
+    """The configuration in force then."""
+
+
 def tell_order(
-    unit: UnitId, client_order_id: ClientOrderId, facts: Iterable[tuple[int, Fact]]
+    unit: UnitId,
+    client_order_id: ClientOrderId,
+    facts: Iterable[tuple[int, Fact]],
+    *,
+    start: Start | None = None,
 ) -> OrderStory | None:
     """Return the story of an order, None when the facts hold no intent of it.
 
-    ``facts``, each with its sequence, are all up to the intent, and afterwards at least those that
-    name the order.
+    ``facts``, each with its sequence, are all from ``start`` up to the intent, and afterwards at
+    least those that name the order.
     """
-    teller = _Teller(unit, client_order_id)
+    teller = _Teller(unit, client_order_id, start)
     for sequence, fact in facts:
         teller.hear(sequence, fact)
     return teller.story()
@@ -129,11 +142,12 @@ def tell_order(
 class _Teller:
     """Replays a journal and remembers what concerns one order."""
 
-    def __init__(self, unit: UnitId, client_order_id: ClientOrderId) -> None:
+    def __init__(self, unit: UnitId, client_order_id: ClientOrderId, start: Start | None) -> None:
         self._id = client_order_id
         self._unit = unit
-        self._state = SymbolState(unit=unit, deployment=client_order_id[_TAG])
-        self._config: ConfigApplied | None = None
+        empty = SymbolState(unit=unit, deployment=client_order_id[_TAG])
+        self._state = empty if start is None else start.state
+        self._config = None if start is None else start.config
         # What the decision of our intent may have known, by sequence.
         self._known: dict[int, tuple[SymbolState, Fact]] = {}
         self._intent: tuple[int, OrderIntended] | None = None

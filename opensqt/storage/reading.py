@@ -5,6 +5,7 @@ the session is read-only and no schema is made. What is of another schema than t
 refused, never read on suspicion.
 """
 
+import itertools
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -14,8 +15,9 @@ from typing import Final, Protocol
 from urllib.parse import quote
 
 from opensqt.core import codec
-from opensqt.core.facts import Fact
+from opensqt.core.facts import ConfigApplied, Fact, OrderIntended
 from opensqt.core.ids import ClientOrderId, UnitId
+from opensqt.core.order_story import OrderStory, Start, tell_order
 from opensqt.core.registry import UnitRecord
 from opensqt.core.symbol import SymbolState, replay
 from opensqt.core.targets import unit_of_path
@@ -113,13 +115,33 @@ class JournalReader:
         )
         return int(rows[0][0] or 0) if rows else None
 
-    def story_facts(
-        self, client_order_id: ClientOrderId, *, intended_at: int
-    ) -> Iterator[tuple[int, Fact]]:
-        """Return the facts up to an order's intent, then those that name it."""
-        yield from self._facts("sequence > ? AND sequence <= ?", 0, intended_at)
-        # An id holds no wildcard.
-        yield from self._facts("sequence > ? AND body LIKE ?", intended_at, f"%{client_order_id}%")
+    def story_of(self, client_order_id: ClientOrderId) -> OrderStory | None:
+        """Return the story of an order, None when the journal does not know it."""
+        intended_at = self.sequence_of(client_order_id)
+        if intended_at is None:
+            return None
+        start = self._start_before(intended_at)
+        first = 0 if start is None else start.state.sequence
+        facts = itertools.chain(
+            self._facts("sequence > ? AND sequence <= ?", first, intended_at),
+            # An id holds no wildcard.
+            self._facts("sequence > ? AND body LIKE ?", intended_at, f"%{client_order_id}%"),
+        )
+        return tell_order(self.unit, client_order_id, facts, start=start)
+
+    def _start_before(self, intended_at: int) -> Start | None:
+        """Return the newest snapshot older than what the decision knew, None if there is none."""
+        ((_, intent),) = self._facts("sequence > ? AND sequence <= ?", intended_at - 1, intended_at)
+        known = intent.decided_at if isinstance(intent, OrderIntended) else None
+        rows = self.store.query(
+            "SELECT body FROM snapshots WHERE sequence < ? ORDER BY sequence DESC LIMIT 1",
+            (intended_at - 1 if known is None else known,),
+        )
+        if not rows:
+            return None
+        state = self._snapshot(rows[0][0])
+        config = self._newest(ConfigApplied, up_to=state.sequence)
+        return Start(state=state, config=config if isinstance(config, ConfigApplied) else None)
 
     def state(self, deployment: str) -> SymbolState:
         """Return the state the journal amounts to."""
@@ -128,20 +150,27 @@ class JournalReader:
         )
         state = SymbolState(unit=self.unit, deployment=deployment)
         if rows:
-            try:
-                state = codec.decode(str(rows[0][1]), SymbolState)
-            except codec.CodecError as error:
-                raise DatabaseError(f"{self.store.place}: a snapshot: {error}") from error
+            state = self._snapshot(rows[0][1])
         later = self._facts("sequence > ? AND sequence > ?", state.sequence, 0)
         return replay(state, (fact for _, fact in later))
 
     def newest(self, kind: type) -> Fact | None:
         """Return the newest fact of a kind, None if there is none."""
+        return self._newest(kind, up_to=1 << 62)
+
+    def _newest(self, kind: type, *, up_to: int) -> Fact | None:
         rows = self.store.query(
-            "SELECT body FROM facts WHERE kind = ? ORDER BY sequence DESC LIMIT 1",
-            (kind.__name__,),
+            "SELECT body FROM facts WHERE kind = ? AND sequence <= ? "
+            "ORDER BY sequence DESC LIMIT 1",
+            (kind.__name__, up_to),
         )
         return codec.decode_fact(str(rows[0][0])) if rows else None
+
+    def _snapshot(self, body: Parameter) -> SymbolState:
+        try:
+            return codec.decode(str(body), SymbolState)
+        except codec.CodecError as error:
+            raise DatabaseError(f"{self.store.place}: a snapshot: {error}") from error
 
     def _facts(self, where: str, after: int, value: Parameter) -> Iterator[tuple[int, Fact]]:
         while True:

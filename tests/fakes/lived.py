@@ -7,6 +7,7 @@ from opensqt.core import codec
 from opensqt.core.facts import Directive, Fact
 from opensqt.core.ids import UnixMs
 from opensqt.core.registry import Desire, UnitRecord
+from opensqt.core.symbol import SymbolState
 from opensqt.storage.control import open_control
 from opensqt.storage.journal import open_journal
 from opensqt.storage.location import Location
@@ -35,12 +36,12 @@ def lived() -> tuple[Fact, ...]:
     return tuple(facts)
 
 
-def store_life(location: Location) -> None:
+def store_life(location: Location, *, snapshot: SymbolState | None = None) -> None:
     """Write a deployment with one unit and its journal where a test wants them."""
-    asyncio.run(_store(location, lived()))
+    asyncio.run(_store(location, lived(), snapshot))
 
 
-async def _store(location: Location, facts: tuple[Fact, ...]) -> None:
+async def _store(location: Location, facts: tuple[Fact, ...], snapshot: SymbolState | None) -> None:
     registry = open_control(location, writer="test", random_bytes=bytes(8), may_migrate=True)
     row = UnitRecord(
         unit=UNIT,
@@ -54,5 +55,7 @@ async def _store(location: Location, facts: tuple[Fact, ...]) -> None:
     await registry.put_unit(row, expected_revision=0)
     registry.close()
     journal = open_journal(location, UNIT, may_migrate=True)
-    await journal.commit(facts, epoch=1, expected_sequence=0)
+    cut = 0 if snapshot is None else snapshot.sequence
+    await journal.commit(facts[:cut], epoch=1, expected_sequence=0, snapshot=snapshot)
+    await journal.commit(facts[cut:], epoch=1, expected_sequence=cut)
     journal.close()

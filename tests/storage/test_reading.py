@@ -3,6 +3,7 @@
 import os
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from opensqt.core.facts import ConfigApplied, GridAnchored, OrderIntended
 from opensqt.core.ids import ClientOrderId
 from opensqt.core.order_story import tell_order
+from opensqt.core.symbol import SymbolState, replay
 from opensqt.storage.database import DatabaseError
 from opensqt.storage.journal import open_journal
 from opensqt.storage.location import Location, control_path, journal_path
@@ -34,11 +36,21 @@ def test_an_order_is_found_and_told_like_from_the_whole_journal(location: Locati
     with open_journals(location) as (journal,):
         for order in orders:
             own = order.client_order_id
-            intended_at = journal.sequence_of(own)
-            assert intended_at is not None
-            facts = journal.story_facts(own, intended_at=intended_at)
-            assert tell_order(UNIT, own, facts) == tell_order(UNIT, own, whole)
+            assert journal.story_of(own) == tell_order(UNIT, own, whole)
         assert journal.sequence_of(ClientOrderId("q1abc00000000000000000000")) is None
+
+
+@pytest.mark.parametrize("cut", [20, 60, 100])
+def test_a_story_begins_at_a_snapshot_and_is_the_same(tmp_path: Path, cut: int) -> None:
+    facts = lived()
+    whole = list(enumerate(facts, start=1))
+    state = replay(SymbolState(unit=UNIT, deployment="abc"), facts[:cut])
+    store_life(tmp_path, snapshot=replace(state, price=None))
+
+    with open_journals(tmp_path) as (journal,):
+        for order in (fact for fact in facts if isinstance(fact, OrderIntended)):
+            own = order.client_order_id
+            assert journal.story_of(own) == tell_order(UNIT, own, whole)
 
 
 def test_state_newest_facts_and_registry_are_read_while_the_journal_is_open(
