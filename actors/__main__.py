@@ -64,7 +64,8 @@ def _launch(options: argparse.Namespace) -> int:
 
 def _control(options: argparse.Namespace) -> int:
     connect(os.environ)
-    answer = ask(options.action, _request(options))
+    named = {"dry_run": options.dry_run} if options.action == "adopt" else {}
+    answer = ask(options.action, _request(options), **named)
     print(json.dumps(answer, indent=2))  # noqa: T201 - the answer of a command
     if answer.get("ok", True):
         return OK
@@ -77,8 +78,12 @@ def _request(options: argparse.Namespace) -> tuple[Any, ...]:
             return (options.symbol, options.settings)
         case "remove" | "pause":
             return (options.symbol, options.mode)
-        case "resume":
+        case "resume" | "explain":
             return (options.symbol,)
+        case "adopt":
+            wish = {"quantity": options.quantity, "price": options.price}
+            expected = {name: text for name, text in wish.items() if text is not None}
+            return (options.symbol, options.operator, options.reason, expected)
         case "status":
             return tuple(options.symbols)
         case "shutdown":
@@ -108,6 +113,14 @@ def _parser() -> argparse.ArgumentParser:
     pause.add_argument("--mode", default="cancel", choices=("drain", "cancel"))
     actions.add_parser("resume", help="quote again").add_argument("symbol")
     actions.add_parser("status", help="show everything").add_argument("symbols", nargs="*")
+    actions.add_parser("explain", help="why each level has no order").add_argument("symbol")
+    adopt = actions.add_parser("adopt", help="take over what only a human may decide")
+    adopt.add_argument("symbol")
+    adopt.add_argument("--operator", required=True)
+    adopt.add_argument("--reason", required=True)
+    adopt.add_argument("--quantity", help="refused when another difference is found")
+    adopt.add_argument("--price")
+    adopt.add_argument("--dry-run", action="store_true", help="show it, change nothing")
     actions.add_parser("list", help="show what is registered")
     down = actions.add_parser("shutdown", help="stop all trading, keep what is desired")
     down.add_argument("--orders", default="cancel", choices=("cancel", "keep"))

@@ -16,15 +16,17 @@ _METHODS: Final[Mapping[str, str]] = {
     "resume": "resume",
     "status": "status",
     "list": "list_symbols",
+    "explain": "explain",
+    "adopt": "adopt",
     "shutdown": "shutdown",
 }
 
 
-def ask(action: str, arguments: tuple[Any, ...]) -> dict[str, Any]:
+def ask(action: str, arguments: tuple[Any, ...], **named: Any) -> dict[str, Any]:
     """Return the orchestrator's answer; raise ``LaunchError`` when there is none."""
     method = getattr(find_orchestrator(), _METHODS[action])
     try:
-        answer = ray.get(method.remote(*arguments), timeout=ANSWER_S)
+        answer = ray.get(method.remote(*arguments, **named), timeout=ANSWER_S)
     except RayError as error:
         raise LaunchError(f"{type(error).__name__}: {error}") from error
     assert isinstance(answer, dict)

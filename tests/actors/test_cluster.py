@@ -180,11 +180,15 @@ def _added(cluster: Cluster, symbol: str) -> dict[str, object] | None:
 def test_ctl_asks_the_same_orchestrator(trading: Cluster) -> None:
     listed = trading.run("ctl", "list")
     refused = trading.run("ctl", "pause", "DOGEUSDT")
+    told = trading.run("ctl", "explain", ETH)
+    shown = trading.run("ctl", "adopt", ETH, "--operator=ann", "--reason= ", "--dry-run")
 
     assert listed.returncode == 0
     targets = [one["target"] for one in json.loads(listed.stdout)["symbols"]]
     assert targets == ["paper/BTCUSDT:perp", "paper/ETHUSDT:perp"]
     assert refused.returncode == 5
+    assert json.loads(told.stdout)["levels"]
+    assert shown.returncode == 2
 
 
 def test_a_wrong_configuration_is_refused_before_anything_happens(trading: Cluster) -> None:
