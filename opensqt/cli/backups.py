@@ -2,14 +2,17 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from opensqt.cli.exits import CommandError, Exit
 from opensqt.cli.options import ConfigOption, DataDirOption, JsonOption, StoreOption
-from opensqt.cli.place import data_dir_of, existing_run, run_path_of
+from opensqt.cli.place import data_dir_of, existing_run, open_run, run_path_of
 from opensqt.cli.printing import Progress, print_json, say
+
+if TYPE_CHECKING:
+    from opensqt.storage.restore import Restored
 
 
 def backup(
@@ -83,6 +86,7 @@ def restore(
     from opensqt.storage.restore import finish
     from opensqt.storage.restore import restore as put_back
     from opensqt.system.clock import SystemClock
+    from opensqt.system.locks import LockHeldError
 
     data = data_dir_of(config, data_dir)
     if (file is None) is not to_end:
@@ -90,19 +94,25 @@ def restore(
     location = location_of(config, data_dir, store)
     _refuse_running(data, str(location))
     try:
-        if file is None:
-            _say_finished(finish(data), as_json=as_json)
-            return
-        now_ms = SystemClock().now_ms()
-        found = put_back(location, data, file, now_ms=now_ms, is_trial=dry_run)
+        with open_run(data).lock("restore"):
+            if file is None:
+                _say_finished(finish(data), as_json=as_json)
+                return
+            now_ms = SystemClock().now_ms()
+            found = put_back(location, data, file, now_ms=now_ms, is_trial=dry_run)
+    except LockHeldError as error:
+        raise CommandError(Exit.REFUSED, f"another restore is under way: {error}") from error
     except BackupError as error:
         raise CommandError(Exit.USAGE, str(error)) from error
+    _show(found, is_trial=dry_run, as_json=as_json)
+
+
+def _show(found: "Restored", *, is_trial: bool, as_json: bool) -> None:
     manifest = found.manifest
-    made = _stamp(manifest.created_ms)
     if as_json:
         print_json(
             {
-                "restored": not dry_run,
+                "restored": not is_trial,
                 "created_ms": manifest.created_ms,
                 "deployment": manifest.deployment,
                 "journals": len(manifest.copies) - 1,
@@ -111,9 +121,9 @@ def restore(
             }
         )
         return
-    verb = "would restore" if dry_run else "restored"
-    say(f"{verb} {len(manifest.copies) - 1} journals as of {made}")
-    if found.kept and not dry_run:
+    verb = "would restore" if is_trial else "restored"
+    say(f"{verb} {len(manifest.copies) - 1} journals as of {_stamp(manifest.created_ms)}")
+    if found.kept and not is_trial:
         say(f"the former state is kept in {found.kept}")
     for unit in found.missing:
         say(f"{unit.text} is not in the backup: nobody looks after its orders; add it again")

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import io
 import json
+import shutil
 import sqlite3
 import tarfile
 import tempfile
@@ -28,6 +29,7 @@ from opensqt.storage.control import open_control
 from opensqt.storage.journal import open_journal
 from opensqt.storage.location import Location, control_path, restoring_path
 from opensqt.storage.restore import Restored, finish, restore
+from opensqt.system.rundir import run_dir_path
 from tests.engine.stage import UNIT
 from tests.fakes.lived import lived, store_life
 from tests.storage.contract import OTHER, started
@@ -172,6 +174,7 @@ def test_commands_save_and_restore_a_server_that_nobody_uses(
 
     assert history(database)[:-1] == lived()
     assert "the former state is kept in schemas before-" in capsys.readouterr().out
+    shutil.rmtree(run_dir_path(Path(folder), {}))
 
 
 def test_the_former_state_is_kept_aside(tmp_path: Path) -> None:
