@@ -21,6 +21,7 @@ from opensqt.storage.database import DatabaseError
 from opensqt.storage.location import Location
 from opensqt.storage.reading import open_journals, read_registry
 from opensqt.system.clock import SystemClock
+from opensqt.system.locks import lock_holder
 from opensqt.system.rundir import RunDir
 
 _COLUMNS = ("level", "price", "role", "inventory", "reason", "client_order_id", "detail")
@@ -39,7 +40,7 @@ def explain_target(target: str, run: RunDir | None, location: Location) -> Answe
         answer = ask(run, lambda control: control.explain(target))
     except ControlError as error:
         if error.code is ControlCode.NOT_READY:
-            return {**_from_journal(target, location), "source": "journal"}
+            return {**_from_journal(target, location, _obstacle(run)), "source": "journal"}
         if error.code in {ControlCode.NOT_FOUND, ControlCode.INVALID}:
             raise CommandError(Exit.USAGE, error.message) from error
         raise
@@ -50,9 +51,7 @@ def target_lines(answer: Mapping[str, object]) -> list[str]:
     """Return the lines for people."""
     levels = answer.get("levels")
     rows = [one for one in levels if isinstance(one, Mapping)] if isinstance(levels, list) else []
-    where = (
-        "" if answer.get("source") == "process" else "; the deployment is down: from the journal"
-    )
+    where = "" if answer.get("source") == "process" else "; from the journal"
     price = "no price" if answer.get("price") is None else f"last price {answer['price']}"
     lines = [f"{answer.get('target')} {answer.get('state')}, {price}{where}"]
     if answer.get("reason"):
@@ -75,7 +74,16 @@ def _cells(level: Mapping[str, object]) -> list[str]:
     return [*cells.values()]
 
 
-def _from_journal(target: str, location: Location) -> Answer:
+def _obstacle(run: RunDir | None) -> Obstacle:
+    """Return why nobody could be asked: units trade on without an orchestrator."""
+    links = [] if run is None else [*run.path.glob("link-*.lock")]
+    if any(lock_holder(path) is not None for path in links):
+        detail = "the orchestrator does not answer; the unit may trade on"
+        return Obstacle(reason=LevelReason.STARTING, detail=detail)
+    return Obstacle(reason=LevelReason.DOWN, detail="the deployment is down")
+
+
+def _from_journal(target: str, location: Location, obstacle: Obstacle) -> Answer:
     try:
         deployment, rows = read_registry(location)
         unit = _meant(target, [row.unit for row in rows if not row.is_removed])
@@ -85,7 +93,8 @@ def _from_journal(target: str, location: Location) -> Answer:
             found = [one for one in journals if one.unit == unit]
             if not found:
                 _refuse_damaged(unit, problems)
-                return _named(unit, unexplained(LevelReason.DOWN, "it has no journal yet"))
+                empty = unexplained(obstacle.reason, "it has no journal yet")
+                return _named(unit, empty, obstacle)
             state = found[0].state(deployment)
             newest = found[0].newest(OrderIntended)
     except DatabaseError as error:
@@ -94,7 +103,8 @@ def _from_journal(target: str, location: Location) -> Answer:
     if isinstance(newest, OrderIntended):
         # The newest price of the journal: where the window was when an order was last decided.
         state = replace(state, price=newest.seen)
-    return _named(unit, _explained(state, codec.decode(config, UnitConfig)))
+    answer = _explained(state, codec.decode(config, UnitConfig), obstacle)
+    return _named(unit, answer, obstacle)
 
 
 def _refuse_damaged(unit: UnitId, problems: Iterable[str]) -> None:
@@ -104,13 +114,14 @@ def _refuse_damaged(unit: UnitId, problems: Iterable[str]) -> None:
             raise DatabaseError(problem)
 
 
-def _explained(state: SymbolState, config: UnitConfig) -> Answer:
-    down = Obstacle(reason=LevelReason.DOWN, detail="the deployment is down")
-    return explained_state(state, config, now_ms=SystemClock().now_ms(), obstacle=down)
+def _explained(state: SymbolState, config: UnitConfig, obstacle: Obstacle) -> Answer:
+    return explained_state(state, config, now_ms=SystemClock().now_ms(), obstacle=obstacle)
 
 
-def _named(unit: UnitId, answer: Answer) -> Answer:
-    return {"target": unit.text, "state": str(UnitPhase.STOPPED), **answer}
+def _named(unit: UnitId, answer: Answer, obstacle: Obstacle) -> Answer:
+    is_down = obstacle.reason is LevelReason.DOWN
+    phase = UnitPhase.STOPPED if is_down else UnitPhase.STARTING
+    return {"target": unit.text, "state": str(phase), **answer}
 
 
 def _meant(target: str, units: Iterable[UnitId]) -> UnitId:

@@ -13,7 +13,7 @@ import pytest
 from opensqt.cli.main import main
 from opensqt.core.facts import OrderIntended, TradeFilled
 from opensqt.storage.journal import open_journal
-from opensqt.system.rundir import run_dir_path
+from opensqt.system.rundir import RunDir, run_dir_path
 from tests.engine.stage import UNIT
 from tests.fakes.lived import lived, store_life
 
@@ -165,8 +165,20 @@ def test_a_target_is_explained_from_its_journal_when_nothing_runs(
     assert "down" in reasons
     ids = [one["client_order_id"] for one in answer["levels"] if one["client_order_id"]]
     assert ids
-    assert "the deployment is down: from the journal" in text
+    assert "from the journal" in text
+    assert "all levels: down: the deployment is down" in text
     assert ids[0] in text
+
+
+def test_without_an_orchestrator_a_unit_that_may_trade_is_not_called_down(
+    data: Path, order: OrderIntended, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with RunDir(data, {}).lock("link-paper"):
+        assert main(["explain", "BTCUSDT"]) == 0
+
+    text = capsys.readouterr().out
+    assert "the orchestrator does not answer; the unit may trade on" in text
+    assert "down" not in text
 
 
 def test_a_target_is_explained_by_its_process(
