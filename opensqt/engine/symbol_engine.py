@@ -100,9 +100,9 @@ class SymbolEngine:
         )
         self._intake = Intake(journal, clock)
         self._link = ManagerLink(link, owner=self, clock=clock, log=log)
+        self._reconciling = self._new_reconciling(journal)
         self._resolver = self._new_resolver()
         self._executor = self._new_executor()
-        self._reconciling = self._new_reconciling(journal)
         self._stopping = StopCheck(
             self._link, unit=unit, deployment=identity.deployment, clock=clock
         )
@@ -133,7 +133,7 @@ class SymbolEngine:
             clock=self._clock,
             log=self._log,
             found=self._mailbox.put_fact,
-            trades_wanted=self._fetch_trades,
+            trades_wanted=self._reconciling.fetch_trades,
             answered=self._mailbox.wake,
             horizon_ms=self._config.horizon_ms,
             visibility_ms=self._config.visibility_ms,
@@ -428,6 +428,7 @@ class SymbolEngine:
         if batch.is_suspect:
             self._reconciling.want("an order that had settled was reported open")
         for orphan in batch.orphans:
+            self._log.error("order.orphaned", client_order_id=orphan)
             await self._quarantine(f"an order with our id {orphan} is not in the journal")
             self._executor.withdraw(orphan)
         for reconciled in batch.reconciled:
@@ -495,6 +496,3 @@ class SymbolEngine:
             await self._recorder.record(
                 [UnitQuarantined(reason=reason, at_ms=self._clock.now_ms())]
             )
-
-    def _fetch_trades(self) -> None:
-        self._reconciling.fetch_trades()

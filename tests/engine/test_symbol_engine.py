@@ -283,6 +283,7 @@ def test_a_fill_of_an_order_the_journal_does_not_know_moves_the_position_once() 
 
         venue = stage.model.position(UNIT.account, SYMBOL).quantity
         assert stage.state.position.quantity == venue != 0
+        assert "order.orphaned" in stage.log.events
 
     play(story)
 
