@@ -106,5 +106,5 @@ async def test_no_trouble_of_a_venue_doubles_or_loses_anything(tmp_path: Path) -
             assert view.ledger.fills
 
     names = list(FAULTS)
-    for group in (names[:5], names[5:10], names[10:]):
+    for group in (names[:8], names[8:]):
         await together(tmp_path, group, play)

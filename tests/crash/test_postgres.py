@@ -92,19 +92,6 @@ async def test_a_commit_that_loses_its_connection_is_read_again(
     await together(tmp_path, ("OrderIntended", "OrderReported", "TradeFilled"), play)
 
 
-async def test_commits_that_lose_their_connections_again_and_again(
-    server: PostgresServer, database: str, tmp_path: Path
-) -> None:
-    async with broken_way(server, database, tmp_path) as (proxy, flow):
-        proxy.arm(Cut(marks=(b"Order",), commits=True, count=2))
-
-        await flow.price("2995.50")
-        await flow.price("3000.10")
-        await flow.expect(position="0", sells=(), fills=4, state="quoting")
-
-        assert proxy.cuts == 2
-
-
 @both_ways
 async def test_an_epoch_whose_commit_was_lost_is_never_given_twice(
     server: PostgresServer, database: str, commits: bool

@@ -12,6 +12,7 @@ import pytest
 from opensqt.core.facts import Directive, OrderIntended, OrderReported, ProcessStarted
 from opensqt.core.orders import OrderStatus
 from opensqt.storage.location import journal_paths
+from tests.crash.together import together
 from tests.e2e.child import SETTLE_S
 from tests.e2e.expectation import View
 from tests.e2e.harness import Scenario
@@ -49,7 +50,7 @@ async def tour(flow: Scenario) -> None:
 @asynccontextmanager
 async def patient(folder: Path) -> AsyncIterator[Scenario]:
     """Start a scenario whose steps may include a restart and a proof of absence."""
-    async with scenario(folder, patience_s=2 * SETTLE_S) as flow:
+    async with scenario(folder, patience_s=4 * SETTLE_S) as flow:
         yield flow
 
 
@@ -58,27 +59,29 @@ def both_sides_of(what: str) -> tuple[Crash, Crash]:
     return Crash(moment="before", what=what), Crash(moment="after", what=what)
 
 
-@pytest.mark.parametrize(
-    "what",
-    ["TradeFilled", "CancelIntended", "cancel", "DirectiveGiven"],
-)
-async def test_crashes_at_any_step_change_nothing_in_the_end(tmp_path: Path, what: str) -> None:
-    async with patient(tmp_path) as flow:
-        await flow.arm(SYMBOL, *both_sides_of(what))
+async def test_crashes_at_any_step_change_nothing_in_the_end(tmp_path: Path) -> None:
+    async def play(folder: Path, what: str) -> None:
+        async with patient(folder) as flow:
+            await flow.arm(SYMBOL, *both_sides_of(what))
 
-        await tour(flow)
+            await tour(flow)
 
-        assert flow.deaths == 2
+            assert flow.deaths == 2
+
+    steps = ("TradeFilled", "CancelIntended", "cancel", "DirectiveGiven")
+    await together(tmp_path, steps, play)
 
 
-@pytest.mark.parametrize("what", ["ProcessStarted", "InstrumentLoaded", "GridAnchored"])
-async def test_crashes_while_starting_for_the_first_time(tmp_path: Path, what: str) -> None:
-    crashes = both_sides_of(what)
-    async with scenario(tmp_path, crashes=crashes, patience_s=2 * SETTLE_S) as flow:
-        view = await flow.expect(buys=("2998", "2996", "2994"), state="quoting")
+async def test_crashes_while_starting_for_the_first_time(tmp_path: Path) -> None:
+    async def play(folder: Path, what: str) -> None:
+        crashes = both_sides_of(what)
+        async with scenario(folder, crashes=crashes, patience_s=4 * SETTLE_S) as flow:
+            view = await flow.expect(buys=("2998", "2996", "2994"), state="quoting")
 
-        assert flow.deaths == 2
-        assert view.state.anchor == Decimal(3000)
+            assert flow.deaths == 2
+            assert view.state.anchor == Decimal(3000)
+
+    await together(tmp_path, ("ProcessStarted", "InstrumentLoaded", "GridAnchored"), play)
 
 
 async def test_a_crash_between_any_two_steps_changes_nothing(tmp_path: Path) -> None:
@@ -177,31 +180,22 @@ async def test_fills_during_a_reconnect_are_found(tmp_path: Path) -> None:
         await flow.expect(position="0.01", state="quoting")
 
 
-@pytest.mark.parametrize("part", [CONNECTOR, EXCHANGE, SYMBOL])
-async def test_each_process_may_die_alone(tmp_path: Path, part: str) -> None:
-    async with scenario(tmp_path, layout=APART, patience_s=2 * SETTLE_S) as flow:
-        for low, high in (("2997.50", "3000.10"), ("2995.50", "3000.10")):
-            await flow.kill(part)
-            await flow.jump(low, settle=False)
-            await flow.start(part)
-            await flow.settle()
-            await flow.kill(part)
-            await flow.jump(high, settle=False)
-            await flow.start(part)
-            await flow.settle()
-        await flow.price("3006.00")
-        await flow.expect(sells=(), position="0", state="quoting")
+async def test_each_process_may_die_alone(tmp_path: Path) -> None:
+    async def play(folder: Path, part: str) -> None:
+        async with scenario(folder, layout=APART, patience_s=4 * SETTLE_S) as flow:
+            for low, high in (("2997.50", "3000.10"), ("2995.50", "3000.10")):
+                await flow.kill(part)
+                await flow.jump(low, settle=False)
+                await flow.start(part)
+                await flow.settle()
+                await flow.kill(part)
+                await flow.jump(high, settle=False)
+                await flow.start(part)
+                await flow.settle()
+            await flow.price("3006.00")
+            await flow.expect(sells=(), position="0", state="quoting")
 
-
-@pytest.mark.parametrize("part", [CONNECTOR, EXCHANGE])
-async def test_a_process_dies_with_a_request_on_its_way(tmp_path: Path, part: str) -> None:
-    async with scenario(tmp_path, layout=APART, patience_s=2 * SETTLE_S) as flow:
-        await flow.fault("delay", f"POST {ORDERS}", delay_ms=300)
-        await flow.jump("3007.00", settle=False)
-        await flow.faults_used()
-        await flow.restart(part)
-
-        await flow.expect(buys=("3006", "3004", "3002"), position="0", state="quoting")
+    await together(tmp_path, (CONNECTOR, EXCHANGE, SYMBOL), play)
 
 
 async def test_a_second_process_takes_over_and_the_first_never_writes_again(

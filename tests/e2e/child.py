@@ -15,7 +15,7 @@ from tests.e2e.processes import ProcessSpec, main
 SETTLE_S = 5.0
 LOOK_S = 0.02
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["pytest", "tests.e2e.processes"])
+_CONTEXT.set_forkserver_preload(["pytest", "tests.e2e.processes", "opensqt.durable.workflows"])
 
 
 class ProcessGoneError(Exception):
