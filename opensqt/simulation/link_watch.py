@@ -10,23 +10,29 @@ from collections.abc import Callable, Sequence
 
 from opensqt.core.ids import TradeId, UnitId
 from opensqt.ports.exchange import PriceUpdate, TradeUpdate
-from opensqt.ports.link import Ack, Band, Downward, Hello, LinkFact, LinkPrice, Upward
+from opensqt.ports.link import Ack, Band, Downward, Hello, LinkFact, LinkPrice, Upward, Welcome
 
 
 class AckWatch:
-    """One connection as the manager sees it."""
+    """The facts of one session as the manager sees them, over all its connections."""
 
     def __init__(self, doubts: Callable[[], int]) -> None:
         """Ask ``doubts`` how often the unit has begun to compare itself with the venue."""
         self._doubts = doubts
         self._trades: dict[int, tuple[TradeId, int]] = {}
+        self._last_seq = 0
 
     def received(self, messages: Sequence[Downward]) -> None:
-        """Note the numbers of fills."""
+        """Note the numbers of fills; what a resumed session repeats was received before."""
         for message in messages:
-            if isinstance(message, LinkFact) and isinstance(message.update, TradeUpdate):
-                trade = message.update.trade.trade_id
-                self._trades[message.seq] = (trade, self._doubts())
+            if isinstance(message, Welcome) and not message.resumed:
+                self._trades.clear()
+                self._last_seq = 0
+            if not isinstance(message, LinkFact) or message.seq <= self._last_seq:
+                continue
+            self._last_seq = message.seq
+            if isinstance(message.update, TradeUpdate):
+                self._trades[message.seq] = (message.update.trade.trade_id, self._doubts())
 
     def acknowledged(self, message: Upward) -> tuple[TradeId, ...]:
         """Return the fills that a message gives the exchange side leave to forget.

@@ -108,6 +108,7 @@ class ManagerProcess:
         self._scene = scene
         self._connect = connect
         self._crash = crash
+        self._watch = AckWatch(lambda: self._log.doubts)
         self._ends: list[LocalManagerEnd] = []
         self._journal = MemoryJournal(home.disk, hook=self._commit)
         self._log = scene.trace.log(self.name)
@@ -150,8 +151,7 @@ class ManagerProcess:
         await self.freezer.pass_by()
         end = await self._connect()
         self._ends.append(end)
-        watch = AckWatch(lambda: self._log.doubts)
-        return _FreezableEnd(end, self.freezer, watch, self._acknowledged)
+        return _FreezableEnd(end, self.freezer, self._watch, self._acknowledged)
 
     def _acknowledged(self, trades: tuple[TradeId, ...]) -> None:
         if trades:

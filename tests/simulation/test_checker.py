@@ -22,7 +22,7 @@ from opensqt.core.registry import Desire, UnitRecord
 from opensqt.market.types import Accepted, AccountTerms, BookOrder, OrderRequest, Quote
 from opensqt.market.venue import VenueModel
 from opensqt.ports.exchange import OrderUpdate, PriceUpdate, TradeUpdate, VenueOrder, VenueTrade
-from opensqt.ports.link import Ack, Band, Hello, LinkFact, LinkPrice
+from opensqt.ports.link import Ack, Band, Hello, LinkFact, LinkPrice, Welcome
 from opensqt.simulation.checker import Checker, Violation
 from opensqt.simulation.crowd import instrument
 from opensqt.simulation.faults import Faults
@@ -129,6 +129,18 @@ def test_an_acknowledgement_covers_what_was_received_since_the_latest_doubt() ->
     assert watch.acknowledged(Ack(seq=5)) == (TradeId("5"),)
 
 
+def test_what_a_resumed_session_repeats_is_not_received_again_and_a_new_one_numbers_anew() -> None:
+    doubts = 0
+    watch = AckWatch(lambda: doubts)
+    watch.received([_trade_fact(1)])
+    doubts = 1  # it was given up with others
+    watch.received([_welcome(resumed=True), _trade_fact(1), _trade_fact(2)])
+    assert watch.acknowledged(Ack(seq=2)) == (TradeId("2"),)
+
+    watch.received([_trade_fact(3), _welcome(resumed=False), _trade_fact(1)])
+    assert watch.acknowledged(Ack(seq=3)) == (TradeId("1"),)
+
+
 def test_a_price_may_be_withheld_only_behind_a_band_newer_than_the_last_fact() -> None:
     watch = BandWatch()
     watch.received(_hello())
@@ -216,6 +228,10 @@ def _price() -> PriceUpdate:
         venue_ms=NOW,
         read_ms=NOW,
     )
+
+
+def _welcome(*, resumed: bool) -> Welcome:
+    return Welcome(session="s", resumed=resumed, account_epoch=1, now_ms=NOW)
 
 
 def _band(*, after_seq: int) -> Band:
