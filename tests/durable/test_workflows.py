@@ -17,6 +17,7 @@ from opensqt.durable.workflows import DbosWorkflows, JsonSerializer, WorkflowSto
 from opensqt.engine.workflow import DirectWorkflows
 from opensqt.ports.workflow import WorkflowHandler, WorkflowPort, WorkflowStoreError
 from tests.engine.doubles import QuietLog
+from tests.fakes import postgres
 
 KINDS = ("direct", "dbos", pytest.param("dbos-postgresql", marks=pytest.mark.pg))
 HOST = "paper-BTCUSDT-perp-grid"
@@ -161,6 +162,29 @@ async def test_a_server_that_is_not_there_is_no_store() -> None:
     with pytest.raises(WorkflowStoreError, match="postgresql"):
         await port.start()
     await port.stop()
+
+
+@pytest.mark.pg
+async def test_a_server_that_went_away_fails_the_run_and_serves_when_it_is_back() -> None:
+    if not postgres.has_programs():
+        pytest.skip("no PostgreSQL server programs")
+    calls: list[str] = []
+    with postgres.started_server() as server:
+        store = WorkflowStore(host=HOST, location=f"{server.address}/postgres")
+        port = DbosWorkflows(store, log=QuietLog())
+        port.register("place_batch", counting(calls))
+        await port.start()
+        await port.run("place_batch", "unit:1:1", "x")
+
+        await asyncio.to_thread(server.stop)
+        async with asyncio.timeout(60):
+            with pytest.raises(WorkflowStoreError):
+                await port.run("place_batch", "unit:1:2", "x")
+        await asyncio.to_thread(server.start)
+        result = await port.run("place_batch", "unit:1:3", "y")
+        await port.stop()
+
+    assert (result, calls) == ("done y", ["x", "y"])
 
 
 async def test_nothing_begins_after_the_stop(place: str) -> None:
