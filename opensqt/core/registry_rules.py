@@ -115,16 +115,19 @@ def decide_remove(
 
     Draining is the mildest way: it may be replaced by another and replaces none. Canceling and
     flattening may replace each other, because a flattening that cannot be done must have an end.
+    A quarantined unit gets one more chance to close its position each time it is asked for;
+    canceling needs no process.
     """
     if mode is Directive.RUN:
         return Refused(is_absent=False, message="expected drain, cancel or flatten")
     if row is None:
         return _absent(unit)
-    if row.is_removed or (row.desire is Desire.REMOVED and row.directive is mode):
+    is_asked_again = row.desire is Desire.REMOVED and row.directive is mode
+    is_stuck = bool(row.quarantine) and mode is not Directive.CANCEL
+    if row.is_removed or (is_asked_again and not is_stuck):
         return Unchanged(record=row)
-    if row.desire is Desire.REMOVED and mode is Directive.DRAIN:
+    if row.desire is Desire.REMOVED and mode is Directive.DRAIN and not is_asked_again:
         return _refused(row, f"{mode} is milder than {row.directive} and does not replace it")
-    # A quarantined unit gets one more chance to close its position; canceling needs no process.
     quarantine = row.quarantine if mode is Directive.CANCEL else ""
     return Changed(
         record=_changed(

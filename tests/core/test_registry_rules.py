@@ -162,6 +162,15 @@ def test_a_quarantined_unit_is_given_a_chance_to_close_its_position_but_none_to_
     assert changed(remove(row, Directive.CANCEL)).quarantine == "crash loop"
 
 
+@pytest.mark.parametrize("mode", [Directive.DRAIN, Directive.FLATTEN])
+def test_a_removal_that_got_stuck_is_tried_again_when_asked_for_again(mode: Directive) -> None:
+    row = quarantined(changed(remove(running(), mode)), reason="crash loop", now_ms=NOW)
+
+    again = changed(remove(row, mode))
+    assert (again.quarantine, again.directive) == ("", mode)
+    assert isinstance(remove(again, mode), Unchanged)
+
+
 def test_five_failed_starts_quarantine() -> None:
     seen = Observed(has_process=True, failed_starts=CRASH_LOOP_STARTS)
 
