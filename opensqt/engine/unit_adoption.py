@@ -1,10 +1,13 @@
 """Adopting in plain words and strings, as it travels between processes."""
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+from typing import Final
 
 from opensqt.core.grid.adopting import Adoption, AdoptionWish
-from opensqt.core.money import to_text
+from opensqt.core.money import MoneyError, parse_decimal, to_text
+
+_SHOWN: Final = 40
 
 
 class WishError(ValueError):
@@ -46,9 +49,7 @@ def _decimal(name: str, text: str | None) -> Decimal | None:
     if text is None:
         return None
     try:
-        value = Decimal(text)
-    except InvalidOperation:
-        value = Decimal("NaN")
-    if not value.is_finite():
-        raise WishError(f"--{name}: expected a decimal such as 0.015, got {text!r}")
-    return value
+        return parse_decimal(text)
+    except MoneyError as error:
+        message = f"--{name}: expected a decimal such as 0.015, got {text[:_SHOWN]!r}"
+        raise WishError(message) from error

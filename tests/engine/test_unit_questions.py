@@ -99,6 +99,7 @@ async def test_a_wish_reaches_the_process_and_its_answer_the_operator(
         ({"operator": ""}, ControlCode.INVALID, "--operator: expected a text"),
         ({"quantity": "much"}, ControlCode.INVALID, "--quantity: expected a decimal"),
         ({"quantity": "inf"}, ControlCode.INVALID, "--quantity: expected a decimal"),
+        ({"quantity": "1e999999999"}, ControlCode.INVALID, "--quantity: expected a decimal"),
         ({"price": "-1"}, ControlCode.INVALID, "--price: expected a number above 0"),
     ],
 )
