@@ -43,6 +43,8 @@ from opensqt.ports.workflow import WorkflowPort, WorkflowStoreError
 
 PLACE_BATCH: Final = "place_batch"
 OPEN_AGAIN_MS: Final = 1_000
+HUNG_MS: Final = 5_000
+"""How long a store that did not begin a run in time is left alone: waiting holds up the facts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +104,7 @@ class Decider:
         self.problem = "opening the store of workflows"
         """Why nothing can be decided yet; empty once decisions can run."""
         self._runs: dict[str, _Run] = {}
+        self._hung_until_ms = 0
         # An id that failed may be known as failed for ever: every attempt has an id of its own.
         self._attempts = 0
         self._attempted_sequence = -1
@@ -239,7 +242,7 @@ class Decider:
         workflow_id = self._next_id()
         facts = [self._intended(intent, UnixMs(now_ms)) for intent in intents]
         run = _Run()
-        if not self.problem:
+        if not self.problem and self._clock.monotonic_ms() >= self._hung_until_ms:
             await self._run(workflow_id, facts, run)
         if run.committed.is_set():
             # More may be wanted now. A decision that failed is tried again by the loop's timer.
@@ -289,6 +292,7 @@ class Decider:
             if isinstance(error, StaleEpochError | SequenceConflictError | StateError):
                 raise error
         elif not run.committed.is_set():
+            self._hung_until_ms = self._clock.monotonic_ms() + HUNG_MS
             self._log.error("decision.not_begun", workflow_id=workflow_id)
 
     async def _cancel(self, facts: Sequence[Fact]) -> None:

@@ -245,10 +245,12 @@ async def test_without_a_store_no_order_leaves_and_every_order_can_be_taken_back
             await unit.restart(epoch=2)
         else:
             monkeypatch.setattr(DirectWorkflows, "run", refuse if when == "run" else hang)
-        accepted = list(unit.stage.accepted)
+        accepted, asked = list(unit.stage.accepted), len(unit.port.asked)
         unit.stage.quote("1003")
-        await unit.stage.sleep(1_500)
+        await unit.stage.sleep(2_500)
         assert unit.stage.accepted == accepted
+        if when == "hang":
+            assert len(unit.port.asked) == asked + 1, "who does not answer is not asked again soon"
         assert not unit.stage.engine.is_ready or when != "start"
 
         unit.stage.direct(Directive.CANCEL)
