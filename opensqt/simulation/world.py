@@ -168,8 +168,9 @@ class World:
         """Have an operator undo what may rest: pauses, crash loops and removals."""
         row = self.scene.store.row(home.unit)
         if row is not None and row.desire is Desire.REMOVED and row.quarantine:
-            # No process may close the position: the operator leaves it and takes the orders.
-            await self._operator.remove(home.unit, Directive.CANCEL)
+            # It waits for a human, who has it tried again, or keeps the position.
+            mode = self.scene.rng.choice((Directive.CANCEL, Directive.FLATTEN))
+            await self._operator.remove(home.unit, mode)
             await self._holds(lambda one: one is not home or self._is_gone(home))
             row = self.scene.store.row(home.unit)
         if row is None or row.is_removed:
