@@ -56,7 +56,7 @@ def up(
     layout = starting.layout_of(
         deployment, Playback(files=files, speed=checked_speed(speed), is_looping=loop)
     )
-    starting.refuse_second(layout.run)
+    starting.refuse_to_start(layout)
     refuse_held(deployment, environment(data_dir))
     if supervise:
         raise typer.Exit(starting.supervise(layout, is_watched=False))

@@ -31,6 +31,7 @@ from opensqt.cli.take_down import take_down
 from opensqt.cli.view import children_line, symbols_line
 from opensqt.config.deployment import Deployment
 from opensqt.config.overrides import has_own_paper_venue
+from opensqt.storage.soundness import problem_of
 from opensqt.system import log
 from opensqt.system.clock import SystemClock
 from opensqt.system.locks import LockHeldError, lock_holder
@@ -67,6 +68,19 @@ def refuse_second(run: RunDir) -> None:
     if holder is not None:
         message = f"already running: {holder}; see: opensqt status"
         raise CommandError(Exit.REFUSED, message)
+
+
+def refuse_to_start(layout: Layout) -> None:
+    """Raise ``CommandError`` beside another supervisor, or when the control store is unsound.
+
+    What runs is looked after in any case: without it our orders could not be taken back.
+    """
+    refuse_second(layout.run)
+    deployment = layout.deployment
+    location = deployment.store or deployment.data_dir
+    problem = "" if layout.run.live_processes() else problem_of(location)
+    if problem:
+        raise CommandError(Exit.REFUSED, problem)
 
 
 def is_supervised(run: RunDir) -> bool:

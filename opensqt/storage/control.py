@@ -90,7 +90,7 @@ def open_control(
     """
     if len(random_bytes) < _RANDOM_BYTES_MIN:
         raise RegistryError(f"expected {_RANDOM_BYTES_MIN} random bytes, got {len(random_bytes)}")
-    _check_not_lost(location)
+    check_not_lost(location)
     try:
         database = control_database(location)
     except DatabaseError as error:
@@ -111,8 +111,11 @@ def open_control(
     return SqlControlStore(database, deployment=deployment, writer=writer)
 
 
-def _check_not_lost(location: Location) -> None:
-    """Refuse to mint a deployment next to journals of a lost one: nobody would own their orders."""
+def check_not_lost(location: Location) -> None:
+    """Refuse to mint a deployment next to journals of a lost one: nobody would own their orders.
+
+    A file that was emptied is as lost as one that is missing. Raise ``RegistryError``.
+    """
     if is_server(location):
         return
     data = Path(location)
@@ -120,10 +123,11 @@ def _check_not_lost(location: Location) -> None:
         raise RegistryError(
             f"a restore of {data} was interrupted; finish it with: opensqt restore --finish"
         )
-    journals = () if control_path(data).exists() else journal_paths(data)
+    path = control_path(data)
+    journals = () if path.exists() and path.stat().st_size else journal_paths(data)
     if journals:
         raise RegistryError(
-            f"{control_path(data)} is missing but {len(journals)} journals exist, such as "
+            f"{path} is missing but {len(journals)} journals exist, such as "
             f"{journals[0]}; restore it, or move the folder {data / 'symbols'} away"
         )
 

@@ -57,12 +57,12 @@ async def test_a_journal_that_forgot_a_claim_is_an_older_copy(location: Location
 async def test_one_journal_that_cannot_be_moved_does_not_hold_up_the_others(
     tmp_path: Path,
 ) -> None:
+    open_control(tmp_path, writer="t", random_bytes=RANDOM).close()
     for unit in (UNIT, OTHER):
         open_journal(tmp_path, unit).close()
     file = journal_path(tmp_path, UNIT)
     file.write_bytes(b"rubbish" * 1000)
     refused: list[str] = []
-    (tmp_path / "control.db").touch()
 
     upgrade(tmp_path, writer="t", random_bytes=RANDOM, refused=refused.append)
 
