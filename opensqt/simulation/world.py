@@ -128,6 +128,10 @@ class World:
         await self._end_faults()
         for home in self.homes:
             await self._settle(home)
+        # A crash loop of the last moments is noticed only now, and a human decides once more.
+        await self._holds(lambda home: self._is_stuck(home) or self._is_converged(home))
+        for home in filter(self._is_stuck, self.homes):
+            await self._settle(home)
         if not await self._holds(self._is_converged):
             self._fail(f"I9: a unit does not quote again: {self._idle_reasons()}")
         await self._hold_i6()
@@ -185,6 +189,10 @@ class World:
                 return True
             await asyncio.wait((self._violation,), timeout=1)
         return False
+
+    def _is_stuck(self, home: Home) -> bool:
+        row = self.scene.store.row(home.unit)
+        return row is not None and not row.is_removed and bool(row.quarantine)
 
     def _is_converged(self, home: Home) -> bool:
         row, process = self.scene.store.row(home.unit), home.process
