@@ -10,6 +10,7 @@ import json
 import os
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,6 +38,7 @@ from opensqt.system import log, process
 from opensqt.system.clock import SystemClock
 
 RESTART_FIRST_MS: Final = 500
+WORKFLOWS_STOP_S: Final = 5.0
 RESTART_MAX_MS: Final = 8_000
 STEADY_MS: Final = 60_000
 """An engine that ran this long had no failure in a row before."""
@@ -247,8 +249,12 @@ class SymbolProcess:
         try:
             await engine.run()
         finally:
-            await workflows.stop()
-            journal.close()
+            try:
+                # A store that hangs must not keep the next incarnation from starting.
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(workflows.stop(), WORKFLOWS_STOP_S)
+            finally:
+                journal.close()
 
     async def _watch_memory(self) -> None:
         while True:

@@ -248,12 +248,15 @@ def next_step(row: UnitRecord, seen: Observed) -> Step:
         return Step.STOP if seen.has_process else Step.REST
     if row.quarantine:
         return _step_in_quarantine(row, seen)
+    is_ending = row.desire is Desire.REMOVED and seen.has_stopped
+    if is_ending and not seen.has_process:
+        # Looking at the venue takes an epoch each time: that is no start, and no crash loop.
+        return Step.FINISH
     is_settled = seen.phase in SETTLED_PHASES
     if seen.failed_starts >= CRASH_LOOP_STARTS and not is_settled:
         return Step.QUARANTINE
     if not seen.has_process:
-        is_ending = row.desire is Desire.REMOVED and seen.has_stopped
-        return Step.FINISH if is_ending else Step.START
+        return Step.START
     if seen.phase is None:
         return Step.REPLACE if seen.silent_ms >= SILENCE_MAX_MS else Step.WAIT
     return _step_of_running(row, seen)

@@ -242,7 +242,7 @@ class DbosWorkflows:
             self._runs_since_pruning = 0
             try:
                 await self.prune()
-            except (sa.exc.SQLAlchemyError, DBOSException) as error:
+            except Exception as error:  # noqa: BLE001 - the outermost loop: pruning goes on later
                 self._log.warning("workflows.not_pruned", reason=_line(error))
 
     def _prune_some(self) -> int:

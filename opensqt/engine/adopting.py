@@ -53,11 +53,19 @@ class Adopting:
         self._clock = clock
         self._wake = wake
         self._asked: _Asked | None = None
+        self._is_busy = False
 
     async def ask(self, wish: AdoptionWish, *, dry_run: bool) -> Adoption:
         """Return what was done, or would be; raise ``AdoptionError`` when it cannot be told."""
-        if self._asked is not None:
+        if self._is_busy:
             raise AdoptionError("another adoption of this symbol is under way")
+        self._is_busy = True
+        try:
+            return await self._ask(wish, dry_run=dry_run)
+        finally:
+            self._is_busy = False
+
+    async def _ask(self, wish: AdoptionWish, *, dry_run: bool) -> Adoption:
         await self._price_seen()
         findings = await self._looked()
         proposal = self._decide(wish, findings)

@@ -15,6 +15,7 @@ from typing import Final
 from opensqt.core import codec
 from opensqt.core.facts import (
     CancelIntended,
+    Directive,
     Fact,
     InventoryMoved,
     OrderIntended,
@@ -242,6 +243,11 @@ class Decider:
         workflow_id = self._next_id()
         facts = [self._intended(intent, UnixMs(now_ms)) for intent in intents]
         run = _Run()
+        if self._is_stop(facts):
+            # A stop must not wait for a store that hangs, not even once.
+            await self._cancel(facts)
+            self._wake()
+            return
         if not self.problem and self._clock.monotonic_ms() >= self._hung_until_ms:
             await self._run(workflow_id, facts, run)
         if run.committed.is_set():
@@ -249,6 +255,12 @@ class Decider:
             self._wake()
         else:
             await self._cancel(facts)
+
+    def _is_stop(self, facts: Sequence[Fact]) -> bool:
+        """Tell whether a decision takes orders back because the unit stops, and nothing else."""
+        state = self._recorder.state
+        is_stopping = bool(state.quarantine) or state.directive is not Directive.RUN
+        return is_stopping and all(isinstance(fact, CancelIntended) for fact in facts)
 
     def _next_id(self) -> str:
         sequence = self._recorder.state.sequence

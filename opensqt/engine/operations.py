@@ -21,7 +21,7 @@ from opensqt.core.targets import unit_of_path
 from opensqt.ports.clock import ClockPort
 from opensqt.ports.registry import RegistryError, RegistryPort
 from opensqt.ports.telemetry import LogPort
-from opensqt.ports.workflow import WorkflowPort, WorkflowStoreError
+from opensqt.ports.workflow import WorkflowPort
 
 LOOK_MS: Final = 500
 OPEN_AGAIN_MS: Final = 2_000
@@ -135,8 +135,8 @@ class Operations:
                 await self._ports.workflows.start()
                 self._is_open = True
                 self.follow(())
-            except WorkflowStoreError as error:
-                self._log.error("workflows.unavailable", reason=str(error))
+            except Exception as error:  # noqa: BLE001 - nothing else would ever open it
+                self._log.error("workflows.unavailable", reason=str(error) or repr(error))
                 await self._ports.clock.sleep_ms(OPEN_AGAIN_MS)
 
     async def _run(self, kind: OperationKind, name: str, row: UnitRecord) -> None:

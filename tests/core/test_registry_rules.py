@@ -178,6 +178,13 @@ def test_five_failed_starts_quarantine() -> None:
     assert next_step(running(), replace(seen, failed_starts=CRASH_LOOP_STARTS - 1)) is Step.WAIT
 
 
+def test_a_removal_whose_venue_does_not_answer_is_no_crash_loop() -> None:
+    # Each look at the venue takes an epoch, which counts like a start.
+    seen = Observed(has_process=False, has_stopped=True, failed_starts=2 * CRASH_LOOP_STARTS)
+
+    assert next_step(changed(remove(running(), Directive.FLATTEN)), seen) is Step.FINISH
+
+
 def test_a_silent_process_is_replaced_only_after_a_minute() -> None:
     seen = Observed(has_process=True, silent_ms=SILENCE_MAX_MS)
 

@@ -108,6 +108,20 @@ def test_adopting_twice_books_once() -> None:
     play(story)
 
 
+def test_of_two_who_adopt_at_once_one_is_told_to_wait() -> None:
+    async def story(stage: Stage) -> None:
+        await stuck(stage)
+        await paused(stage)
+
+        first, second = await asyncio.gather(adopt(stage), adopt(stage), return_exceptions=True)
+
+        assert isinstance(first, Adoption)
+        assert isinstance(second, AdoptionError)
+        assert len(stage.facts(PositionAdjusted)) == 1
+
+    play(story)
+
+
 def test_nothing_is_booked_while_an_order_may_still_trade() -> None:
     async def story(stage: Stage) -> None:
         await stage.open()

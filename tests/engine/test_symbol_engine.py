@@ -1,7 +1,9 @@
 """The loop of one unit: what it does when its journal, its link or its venue does not."""
 
+import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import ClassVar
 
 import pytest
 
@@ -9,6 +11,7 @@ from opensqt.core.facts import CancelIntended, Directive, DirectiveGiven, Fact, 
 from opensqt.core.ids import ClientOrderId, Symbol, VenueOrderId
 from opensqt.core.orders import OrderStatus, Side, TimeInForce
 from opensqt.engine.local_link import LocalManagerEnd
+from opensqt.engine.workflow import DirectWorkflows
 from opensqt.market.types import OrderRequest
 from opensqt.ports.exchange import OrderUpdate, VenueOrder, VenueUnavailableError
 from opensqt.ports.journal import JournalError, SequenceConflictError
@@ -308,3 +311,28 @@ def test_a_late_report_of_a_forgotten_order_makes_the_unit_look_and_nothing_else
         assert stage.engine.is_ready
 
     play(story)
+
+
+class Hanging(DirectWorkflows):
+    """A store that takes no run any more, and says nothing."""
+
+    is_hanging: ClassVar[bool] = False
+
+    async def run(self, name: str, workflow_id: str, inputs: str) -> str:
+        if self.is_hanging:
+            await asyncio.get_running_loop().create_future()
+        return await super().run(name, workflow_id, inputs)
+
+
+def test_a_stop_does_not_wait_for_a_store_of_workflows_that_hangs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.open()
+        monkeypatch.setattr(Hanging, "is_hanging", True)
+        stage.direct(Directive.CANCEL)
+
+        # Less than the time in which a decision must have begun.
+        await stage.until(lambda: stage.open_orders == [], within_ms=1_000)
+
+    play(story, workflows=Hanging)
