@@ -140,7 +140,13 @@ class Operator:
         while self._scene.store.is_down:
             await self._scene.soon()
         self._process = process
-        await process.orchestrator.start()
+        begun = asyncio.ensure_future(process.orchestrator.start())
+        await asyncio.wait((begun, process.ended), return_when=asyncio.FIRST_COMPLETED)
+        if begun.done():
+            begun.result()
+        else:
+            # Killed while it started: whoever killed it starts the next one.
+            begun.cancel()
 
     async def kill(self) -> None:
         """SIGKILL of the orchestrator; its supervisor starts another."""
