@@ -1,7 +1,7 @@
 """A checked configuration as the processes receive it: frozen, complete, without a secret."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -40,6 +40,8 @@ class AccountConfig:
     """What the limits are relative to, quote units."""
     base_url: str
     """REST address of the venue; empty = the venue's own, or the paper venue `up` starts."""
+    reserve: Mapping[str, Decimal] = field(default_factory=dict)
+    """Asset -> quantity that belongs to a human and is never sold, base units."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,14 +30,17 @@ from opensqt.config.settings import (
     ENVIRONMENT_PREFIX,
     MARKETS_OF_VENUE,
     NESTING,
+    AccountSettings,
     Settings,
+    UnitSettings,
 )
 from opensqt.config.symbols import Merged, merge_symbols
 from opensqt.config.target import NAME_FORM
 from opensqt.config.tree import Branch, Fraction, Leaf, Node, find, read_tree, resolve_plain
-from opensqt.config.units import judge, unit_config
-from opensqt.core.ids import AccountName
+from opensqt.config.units import judge, reserve_of, unit_config
+from opensqt.core.ids import AccountName, UnitId
 from opensqt.core.money import MoneyError, parse_decimal
+from opensqt.core.unit_config import UnitConfig
 from opensqt.market.frames import FrameError, check_recording
 
 DATA_DIR_VARIABLE: Final = "OPENSQT_DATA_DIR"
@@ -267,9 +270,15 @@ def _accounts(settings: Settings) -> tuple[AccountConfig, ...]:
             venue=account.venue,
             capital=account.capital,
             base_url=account.base_url,
+            reserve=dict(account.reserve),
         )
         for name, account in settings.accounts.items()
     )
+
+
+def _unit_config(unit: UnitId, chosen: UnitSettings, account: AccountSettings) -> UnitConfig:
+    reserve = reserve_of(unit, account.reserve)
+    return unit_config(chosen, capital=account.capital, reserve=reserve)
 
 
 def _deployment(settings: Settings, merged: Merged, path: Path) -> Deployment:
@@ -287,7 +296,7 @@ def _deployment(settings: Settings, merged: Merged, path: Path) -> Deployment:
         accounts=accounts,
         defaults=merged.defaults,
         units=tuple(
-            (unit, unit_config(chosen, capital=settings.accounts[unit.account].capital))
+            (unit, _unit_config(unit, chosen, settings.accounts[unit.account]))
             for unit, chosen, _ in merged.units
         ),
         paper=PaperConfig(

@@ -103,6 +103,9 @@ class AccountSettings(Section):
         pattern=r"^$|^https?://[^\s]+$",
         description="REST address; empty = the venue's own",
     )
+    reserve: dict[str, Annotated[Money, Field(ge=0, le=10**12)]] = Field(
+        default={}, description="asset to quantity that is never sold, base units"
+    )
     api_key: SecretStr = Field(default=SecretStr(""), description="from ${VAR} only")
     secret_key: SecretStr = Field(default=SecretStr(""), description="from ${VAR} only")
     passphrase: SecretStr = Field(default=SecretStr(""), description="from ${VAR} only")

@@ -20,7 +20,7 @@ from opensqt.core.grid.config import (
 )
 from opensqt.core.ids import UnitId
 from opensqt.core.instrument import Instrument
-from opensqt.core.money import is_multiple, to_text
+from opensqt.core.money import ZERO, is_multiple, to_text
 from opensqt.core.risk.limits import Limits
 from opensqt.core.unit_config import UnitConfig
 from opensqt.market.instruments import INSTRUMENTS, PROFILES
@@ -34,7 +34,13 @@ def markets_of(accounts: Sequence[AccountConfig]) -> dict[str, tuple[str, ...]]:
     return {account.name: MARKETS_OF_VENUE[account.venue] for account in accounts}
 
 
-def unit_config(settings: UnitSettings, *, capital: Decimal) -> UnitConfig:
+def reserve_of(unit: UnitId, reserve: Mapping[str, Decimal]) -> Decimal:
+    """Return what of a unit's asset is never sold, base units."""
+    instrument = INSTRUMENTS.get(unit.symbol)
+    return ZERO if instrument is None else reserve.get(instrument.base_asset, ZERO)
+
+
+def unit_config(settings: UnitSettings, *, capital: Decimal, reserve: Decimal = ZERO) -> UnitConfig:
     """Return the core configuration of validated settings."""
     grid = GridConfig(
         mode=GridMode(settings.grid_mode),
@@ -57,6 +63,7 @@ def unit_config(settings: UnitSettings, *, capital: Decimal) -> UnitConfig:
         order_ttl_ms=settings.order_ttl_ms,
         horizon_ms=settings.horizon_ms,
         visibility_ms=settings.visibility_ms,
+        reserve=reserve,
     )
 
 
@@ -107,7 +114,8 @@ def build_unit(
     settings, problems = check(UnitSettings, root)
     if not isinstance(settings, UnitSettings):
         raise ConfigError(problems)
-    config = unit_config(settings, capital=account.capital)
+    reserve = reserve_of(unit, account.reserve)
+    config = unit_config(settings, capital=account.capital, reserve=reserve)
     found = judge(unit, config, venue=account.venue, root=root)
     if found:
         raise ConfigError(found)

@@ -19,3 +19,6 @@ class UnitConfig:
     """H: how long after its deadline an unanswered request may still show up at the venue."""
     visibility_ms: int = 5_000
     """V: how long an accepted order or trade may stay invisible to look-ups."""
+    reserve: Decimal = Decimal(0)
+    """Part of the account's position that belongs to a human, base units, >= 0: never sold, never
+    adopted, never a difference. If it is gone, the unit stops until a human decides."""

@@ -122,7 +122,7 @@ class Adopting:
             raise AdoptionError(f"the venue could not be asked: {reason}") from error
 
     def _decide(self, wish: AdoptionWish, findings: Findings) -> Adoption:
-        position = venue_position(findings)
+        position = venue_position(findings, reserve=self._config().reserve)
         holding = Holding(
             quantity=position.quantity,
             average_price=position.average_price,

@@ -7,6 +7,7 @@ from them, trades since before the oldest unsettled order, position last.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
 from opensqt.core.facts import Evidence, Fact, InstrumentLoaded, OrderReported
 from opensqt.core.ids import ClientOrderId, Symbol, UnixMs, VenueOrderId, is_ours, is_sibling
@@ -191,9 +192,10 @@ def _complete(listing: Listing) -> Listing:
     return listing
 
 
-def venue_position(findings: Findings) -> VenuePosition:
-    """Return the venue's position of a complete pass."""
-    if findings.position is None:
+def venue_position(findings: Findings, *, reserve: Decimal) -> VenuePosition:
+    """Return the venue's position of a complete pass without the ``reserve``, which is not ours."""
+    found = findings.position
+    if found is None:
         message = "the pass is not complete"
         raise VenueUnavailableError(message)
-    return findings.position
+    return replace(found, quantity=found.quantity - reserve)

@@ -448,7 +448,7 @@ class SymbolEngine:
         findings = reconciled.findings
         if findings.siblings:
             await self._quarantine("another deployment has orders on this symbol")
-        position = venue_position(findings)
+        position = venue_position(findings, reserve=self._config.reserve)
         if not await self._take_over(position):
             self._reconciling.try_again(in_ms=BUSY_WAKE_MS)
             return

@@ -10,6 +10,7 @@ from opensqt.bootstrap.runtime import Runtime
 from opensqt.config.deployment import EngineType, ExchangeName, Mode
 from opensqt.config.load import load, load_keys
 from opensqt.config.problems import ConfigError
+from opensqt.config.units import build_unit
 from opensqt.core.grid.config import IntervalUnit, QuantityUnit
 from opensqt.core.ids import AccountName, Symbol, UnitId
 
@@ -68,6 +69,25 @@ def test_every_key_of_the_shipped_configuration_has_a_comment() -> None:
 
     assert len(keys) > 40
     assert bare == []
+
+
+def test_a_reserve_reaches_the_units_of_its_asset_and_no_others(tmp_path: Path) -> None:
+    text = GOOD.replace('capital: "10000"', 'capital: "10000"\n    reserve: {BTC: "0.5", XYZ: "1"}')
+    path = write(tmp_path, text.replace("  - BTCUSDT:perp", "  - BTCUSDT:perp\n  - ETHUSDT:perp"))
+
+    units = dict(load(path, {}).units)
+
+    assert [units[unit].reserve for unit in sorted(units)] == [Decimal("0.5"), Decimal(0)]
+    assert build_unit(load(path, {}), "BTCUSDT")[1].reserve == Decimal("0.5")
+
+
+@pytest.mark.parametrize("wrong", ['{BTC: "-1"}', "{BTC: 0.5}", "BTC", '{BTC: "much"}'])
+def test_a_reserve_that_is_no_quantity_is_one_line(tmp_path: Path, wrong: str) -> None:
+    text = GOOD.replace('capital: "10000"', f'capital: "10000"\n    reserve: {wrong}')
+
+    (line,) = lines_of(write(tmp_path, text))
+
+    assert line.startswith("c.yaml:5 accounts.paper.reserve")
 
 
 def test_a_symbol_takes_trading_then_its_template_then_its_own_keys(tmp_path: Path) -> None:

@@ -1,21 +1,24 @@
 """Orders and fills that are not ours: never touched, told apart, said aloud."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import ClassVar
 
 import pytest
 
-from opensqt.core.facts import TradeFilled
+from opensqt.core.facts import Directive, TradeFilled
 from opensqt.core.ids import ClientOrderId
 from opensqt.core.orders import Side, TimeInForce
 from opensqt.market.types import OrderRequest
 from opensqt.ports.exchange import CancelRequest, Outcome
 from opensqt.simulation.venue import VenueConnection
 from tests.engine.doubles import SYMBOL
-from tests.engine.stage import UNIT, Stage, play
+from tests.engine.stage import CONFIG, UNIT, Stage, play
 
+RESERVED = replace(CONFIG, reserve=Decimal("0.02"))
+FAR_ABOVE = "1049"
 FAR_BELOW = "951"
-"""A limit that takes whatever is bid."""
+"""Limits that take whatever is offered, or bid."""
 
 
 class Watched(VenueConnection):
@@ -55,6 +58,44 @@ def test_an_order_of_a_human_is_counted_said_once_and_left_alone() -> None:
         assert len(stage.live) >= 3
 
     play(story)
+
+
+async def _open_beside_a_human(stage: Stage) -> None:
+    stage.quote("1000")
+    stage.model.place(request("by-hand", Side.BUY, FAR_ABOVE), stage.clock.now_ms())
+    await stage.open()
+
+
+def test_what_is_reserved_is_neither_a_difference_nor_ever_sold() -> None:
+    async def story(stage: Stage) -> None:
+        await _open_beside_a_human(stage)
+        stage.quote("990", size="1")
+        await stage.until(lambda: stage.state.position.quantity > 0)
+        await stage.sleep(65_000)  # two audits
+        assert not stage.state.quarantine
+        assert stage.engine.is_ready
+
+        stage.direct(Directive.FLATTEN)
+        await stage.until(lambda: stage.engine.is_stopped)
+
+        assert stage.state.position.quantity == 0
+        assert stage.model.position(UNIT.account, SYMBOL).quantity == RESERVED.reserve
+        assert not stage.state.quarantine
+
+    play(story, config=RESERVED)
+
+
+def test_a_reserve_that_is_gone_stops_the_unit() -> None:
+    async def story(stage: Stage) -> None:
+        await _open_beside_a_human(stage)
+        await stage.sleep(35_000)
+        assert not stage.state.quarantine
+
+        stage.model.place(request("out", Side.SELL, FAR_BELOW), stage.clock.now_ms())
+
+        await stage.until(lambda: bool(stage.state.quarantine), within_ms=120_000)
+
+    play(story, config=RESERVED)
 
 
 async def _bought(stage: Stage) -> None:
