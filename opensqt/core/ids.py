@@ -26,11 +26,7 @@ _TAG_LENGTH: Final = 3
 _HASH_LENGTH: Final = 20
 # Lower-case base 32 without the letters that read like digits; valid on every venue we know.
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
-# Ids a venue gives to orders of its own: USD-M futures, then the texts of Gate.
-_FORCED: Final = (
-    *("autoclose-", "adl_autoclose", "settlement_autoclose-"),
-    *("auto_deleveraging", "liq-", "pm_liquidate"),
-)
+_FORCED: Final = "forced-"
 MARKETS: Final = ("perp", "spot")
 
 
@@ -120,11 +116,13 @@ def is_sibling(client_order_id: str, *, deployment: str) -> bool:
 
 
 def is_forced(client_order_id: str) -> bool:
-    """Tell whether the venue made the order itself: liquidation, deleveraging, settlement.
-
-    Adapters of venues that mark such orders in another way give them an id of this kind.
-    """
+    """Tell whether the venue made the order itself: liquidation, deleveraging, settlement."""
     return client_order_id.startswith(_FORCED)
+
+
+def forced_id(name: str) -> ClientOrderId:
+    """Return our name of an order the venue made itself and calls ``name``."""
+    return ClientOrderId(f"{_FORCED}{name}")
 
 
 def _has_shape(text: str) -> bool:

@@ -16,6 +16,7 @@ from opensqt.core.ids import (
     UnitId,
     client_order_id,
     deployment_tag,
+    forced_id,
     is_forced,
     is_ours,
     is_sibling,
@@ -119,10 +120,10 @@ def test_units_are_named_for_people_and_for_folders() -> None:
     assert SPOT.text == "main/BTCUSDT:spot#b"
 
 
-@pytest.mark.parametrize("text", ["autoclose-1700000000000", "adl_autoclose", "liq-12"])
-def test_orders_of_the_venue_itself_are_told_from_those_of_people(text: str) -> None:
-    assert is_forced(text)
-    assert not is_ours(text, deployment="abc")
+@pytest.mark.parametrize("name", ["autoclose-1700000000000", "x", "q1abc" + "0" * 20])
+def test_orders_of_the_venue_itself_are_told_from_all_others(name: str) -> None:
+    assert is_forced(forced_id(name))
+    assert not is_ours(forced_id(name), deployment="abc")
 
 
 @pytest.mark.parametrize("text", ["", "web_1", "my-autoclose-1", "q1abc" + "0" * 20])

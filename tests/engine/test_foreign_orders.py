@@ -111,7 +111,7 @@ def test_a_forced_fill_is_booked_once_and_halts_the_symbol(is_heard: bool) -> No
         await _bought(stage)
         before = stage.state.position.quantity
         placed = stage.model.place(
-            request("autoclose-17", Side.SELL, FAR_BELOW, reduce_only=True), stage.clock.now_ms()
+            request("forced-17", Side.SELL, FAR_BELOW, reduce_only=True), stage.clock.now_ms()
         )
         if is_heard:
             stage.world.publish(placed.events)  # type: ignore[union-attr]
@@ -121,14 +121,14 @@ def test_a_forced_fill_is_booked_once_and_halts_the_symbol(is_heard: bool) -> No
 
         venue = stage.model.position(UNIT.account, SYMBOL).quantity
         assert stage.state.position.quantity == venue < before
-        assert stage.state.quarantine == "venue_forced: autoclose-17"
+        assert stage.state.quarantine == "venue_forced: forced-17"
         forced = [
             fact
             for fact in stage.facts(TradeFilled)
-            if isinstance(fact, TradeFilled) and fact.client_order_id == "autoclose-17"
+            if isinstance(fact, TradeFilled) and fact.client_order_id == "forced-17"
         ]
         assert len({fact.trade_id for fact in forced}) == len(forced) >= 1
-        assert "autoclose-17" not in Watched.canceled
+        assert "forced-17" not in Watched.canceled
 
     Watched.canceled.clear()
     play(story, venue_type=Watched)

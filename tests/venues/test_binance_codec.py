@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensqt.core.ids import ClientOrderId, Symbol, TradeId, UnixMs, VenueOrderId
+from opensqt.core.ids import ClientOrderId, Symbol, TradeId, UnixMs, VenueOrderId, forced_id
 from opensqt.core.instrument import Instrument
 from opensqt.core.money import to_text
 from opensqt.core.orders import OrderStatus, Side, TimeInForce
@@ -269,14 +269,16 @@ def test_a_report_without_an_execution_is_no_trade(
     assert (update.order.status, update.order.reason) == (status, reason)
 
 
-def test_a_liquidation_is_a_trade_whatever_it_is_called() -> None:
-    frame = order_frame(x="CALCULATED", X="FILLED", c="autoclose-1", z="0.010")
+@pytest.mark.parametrize("name", ["autoclose-1", "adl_autoclose", "settlement_autoclose-1"])
+def test_an_order_the_venue_made_is_a_trade_and_says_so(name: str) -> None:
+    frame = order_frame(x="CALCULATED", X="FILLED", c=name, z="0.010")
 
     trade, order = binance.order_events_of(frame)
 
     assert isinstance(trade, TradeUpdate)
     assert isinstance(order, OrderUpdate)
-    assert trade.trade.client_order_id == order.order.client_order_id == "autoclose-1"
+    assert trade.trade.client_order_id == order.order.client_order_id == forced_id(name)
+    assert binance.order_of(order_reply(clientOrderId=name)).client_order_id == forced_id(name)
 
 
 def test_a_fill_without_commission_costs_nothing() -> None:

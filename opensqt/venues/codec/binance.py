@@ -16,6 +16,7 @@ from opensqt.core.ids import (
     TradeId,
     UnixMs,
     VenueOrderId,
+    forced_id,
     split_symbol,
 )
 from opensqt.core.instrument import Instrument
@@ -49,6 +50,8 @@ Params = dict[str, str | int]
 
 RECV_WINDOW_MS_MAX: Final = 60_000
 _MARKET: Final = "perp"
+# What the venue calls the orders it makes itself.
+_FORCED: Final = ("autoclose-", "adl_autoclose", "settlement_autoclose-")
 _SIDES: Final = {"BUY": Side.BUY, "SELL": Side.SELL}
 _TIME_IN_FORCE: Final = {TimeInForce.GTC: "GTC", TimeInForce.GTX: "GTX", TimeInForce.IOC: "IOC"}
 _STATUSES: Final = {
@@ -140,7 +143,7 @@ def order_of(payload: object) -> VenueOrder:
     status = _status(text_of(raw, "status"))
     return VenueOrder(
         symbol=symbol_of(text_of(raw, "symbol")),
-        client_order_id=ClientOrderId(text_of(raw, "clientOrderId")),
+        client_order_id=_client_id(text_of(raw, "clientOrderId")),
         venue_order_id=VenueOrderId(str(integer_of(raw, "orderId"))),
         side=_side(text_of(raw, "side")),
         price=decimal_of(raw, "price"),
@@ -282,7 +285,7 @@ def order_events_of(raw: Raw) -> tuple[TradeUpdate | OrderUpdate, ...]:
     cumulative = decimal_of(body, "z")
     order = VenueOrder(
         symbol=symbol_of(text_of(body, "s")),
-        client_order_id=ClientOrderId(text_of(body, "c")),
+        client_order_id=_client_id(text_of(body, "c")),
         venue_order_id=VenueOrderId(str(integer_of(body, "i"))),
         side=_side(text_of(body, "S")),
         price=decimal_of(body, "p"),
@@ -339,6 +342,10 @@ def refusal_of(payload: object) -> tuple[str, str]:
         return "", ""
     code, message = payload.get("code"), payload.get("msg")
     return ("" if code is None else str(code)), ("" if message is None else str(message))
+
+
+def _client_id(text: str) -> ClientOrderId:
+    return forced_id(text) if text.startswith(_FORCED) else ClientOrderId(text)
 
 
 def _side(text: str) -> Side:
