@@ -134,13 +134,12 @@ class ExchangeProcess:
         if serving is None:
             raise VenueUnavailableError("the exchange process is starting")
         # A process of the unit that nobody could end must not go on behind our back.
+        stored_epoch: int | None = None
         try:
-            epoch = await serving.registry.next_symbol_epoch(unit)
+            stored_epoch = await serving.registry.next_symbol_epoch(unit)
         except RegistryError as error:
-            # Without the store no process can take a newer epoch either.
             self._log.warning("exchange.store_unavailable", reason=str(error))
-            epoch = serving.gate.epoch_of(unit) + 1
-        serving.hub.expel(unit, epoch=epoch)
+        epoch = serving.hub.expel(unit, stored_epoch=stored_epoch)
         return await cancel_all(
             unit,
             venue=serving.venue,

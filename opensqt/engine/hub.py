@@ -307,13 +307,21 @@ class Hub:
             await gone.transport.close(message="the unit was removed")
         await self._watch()
 
-    def expel(self, unit: UnitId, *, epoch: int) -> None:
-        """Serve no process of the unit below ``epoch`` any more; the present one ends itself."""
-        self._gate.admit(unit, epoch=epoch)
+    def expel(self, unit: UnitId, *, stored_epoch: int | None) -> int:
+        """Serve the unit's present process no more, it ends itself; return the epoch above it.
+
+        ``stored_epoch`` was taken for this, None when the store gave none: then no process can take
+        a newer one either. Memory may be ahead of a store that failed for a while.
+        """
         session = self._sessions.get(unit)
+        served = 0 if session is None else session.epoch
+        wanted = served + 1 if stored_epoch is None else stored_epoch
+        epoch = max(wanted, self._gate.epoch_of(unit))
+        self._gate.admit(unit, epoch=epoch)
         if session is not None and session.transport is not None and session.epoch < epoch:
             closing = session.transport.close(code="ErrStaleEpoch", message="the unit was stopped")
             self._spawn(closing)
+        return epoch
 
     async def _watch(self) -> None:
         try:

@@ -133,8 +133,8 @@ class ExchangeProcess:
         """Cancel all orders of ours on the unit's symbol; return those still open."""
         await self.freezer.pass_by()
         assert self.hub is not None
-        epoch = await self._scene.store.next_symbol_epoch(unit)
-        self.hub.expel(unit, epoch=epoch)
+        stored_epoch = await self._scene.store.next_symbol_epoch(unit)
+        epoch = self.hub.expel(unit, stored_epoch=stored_epoch)
         return await cancel_all(
             unit,
             venue=self._venue,

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+import pytest
+
 from opensqt.core.facts import PriceTicked
 from opensqt.core.ids import AccountName, UnitId, UnixMs
 from opensqt.core.orders import OrderStatus, Purpose
@@ -422,11 +424,26 @@ async def test_a_removed_unit_is_no_longer_routed() -> None:
     assert UNIT not in stage.hub.sessions
 
 
-async def test_an_expelled_process_is_told_so_and_may_write_nothing_more() -> None:
+async def test_without_a_store_each_fence_is_above_the_process_and_none_runs_ahead() -> None:
+    async with Stage().running() as stage:
+        await stage.until(lambda: UNIT in stage.hub.sessions)
+
+        found = [stage.hub.expel(UNIT, stored_epoch=None) for _ in range(3)]
+
+        assert found == [2, 2, 2]
+        # The store came back and has not caught up: cancels must not be refused for that.
+        assert stage.hub.expel(UNIT, stored_epoch=1) == 2
+        assert stage.hub.expel(UNIT, stored_epoch=5) == 5
+
+
+@pytest.mark.parametrize("stored_epoch", [2, None])
+async def test_an_expelled_process_is_told_so_and_may_write_nothing_more(
+    stored_epoch: int | None,
+) -> None:
     async with Stage().running() as stage:
         stage.price("100")
         await stage.until(lambda: bool(stage.owner.prices))
-        stage.hub.expel(UNIT, epoch=2)
+        stage.hub.expel(UNIT, stored_epoch=stored_epoch)
         outcome = await stage.manager.place(request_of(price="99"))
         await stage.until(lambda: "ErrStaleEpoch" in stage.owner.heard)
 
