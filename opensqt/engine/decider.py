@@ -9,7 +9,7 @@ the resolver. Taking an order back adds no risk, so it never waits for a store o
 import asyncio
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from opensqt.core import codec
@@ -64,9 +64,15 @@ class Identity:
 class _Run:
     """A decision whose commit the loop waits for."""
 
+    answer: "asyncio.Future[None]"
+    """The journal's answer to the handler, which the store of workflows may be slow to pass on."""
     has_begun: bool = False
-    """Whether its handler is at work: from then on it ends with the journal's answer."""
-    committed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Whether its handler is at work: from then on the journal answers."""
+
+    @property
+    def is_committed(self) -> bool:
+        """Tell whether the journal holds the decision."""
+        return self.answer.done() and self.answer.exception() is None
 
 
 class Decider:
@@ -242,7 +248,7 @@ class Decider:
         self._band = None
         workflow_id = self._next_id()
         facts = [self._intended(intent, UnixMs(now_ms)) for intent in intents]
-        run = _Run()
+        run = _Run(answer=asyncio.get_running_loop().create_future())
         if self._is_stop(facts):
             # A stop must not wait for a store that hangs, not even once.
             await self._cancel(facts)
@@ -250,7 +256,7 @@ class Decider:
             return
         if not self.problem and self._clock.monotonic_ms() >= self._hung_until_ms:
             await self._run(workflow_id, facts, run)
-        if run.committed.is_set():
+        if run.is_committed:
             # More may be wanted now. A decision that failed is tried again by the loop's timer.
             self._wake()
         else:
@@ -289,21 +295,18 @@ class Decider:
         task = loop.create_task(self._workflows.run(PLACE_BATCH, workflow_id, inputs))
         self._decisions.add(task)
         task.add_done_callback(self._decided)
-        waiter = loop.create_task(run.committed.wait())
-        either = (task, waiter)
+        either = (task, run.answer)
         try:
             patience_s = self.config.order_ttl_ms / 1_000
             await asyncio.wait(either, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
             if run.has_begun:
                 await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            waiter.cancel()
             del self._runs[workflow_id]
-        if task.done():
-            error = task.exception()
-            if isinstance(error, StaleEpochError | SequenceConflictError | StateError):
-                raise error
-        elif not run.committed.is_set():
+        error = run.answer.exception() if run.answer.done() else None
+        if isinstance(error, StaleEpochError | SequenceConflictError | StateError):
+            raise error
+        if not (task.done() or run.answer.done()):
             self._hung_until_ms = self._clock.monotonic_ms() + HUNG_MS
             self._log.error("decision.not_begun", workflow_id=workflow_id)
 
@@ -382,7 +385,12 @@ class Decider:
             return "stale"
         run.has_begun = True
         facts = [codec.decode_fact(text) for text in decision["facts"]]
-        await self._recorder.record(facts)
+        try:
+            await self._recorder.record(facts)
+        except Exception as error:
+            run.answer.set_exception(error)
+            raise
+        run.answer.set_result(None)
         sends = [
             self._executor.place(fact)
             if isinstance(fact, OrderIntended)
@@ -390,7 +398,6 @@ class Decider:
             for fact in facts
             if isinstance(fact, OrderIntended | CancelIntended)
         ]
-        run.committed.set()
         if sends:
             await asyncio.wait(sends)
         return "sent"

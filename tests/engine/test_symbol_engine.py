@@ -336,3 +336,31 @@ def test_a_stop_does_not_wait_for_a_store_of_workflows_that_hangs(
         await stage.until(lambda: stage.open_orders == [], within_ms=1_000)
 
     play(story, workflows=Hanging)
+
+
+class SlowToFail(DirectWorkflows):
+    """A store that cannot write down that a run has failed: it is locked."""
+
+    async def run(self, name: str, workflow_id: str, inputs: str) -> str:
+        try:
+            return await super().run(name, workflow_id, inputs)
+        except Exception:
+            await asyncio.get_running_loop().create_future()
+            raise
+
+
+def test_a_journal_that_fails_stops_no_loop_whatever_the_store_of_workflows_does() -> None:
+    disk = Disk()
+
+    async def story(stage: Stage) -> None:
+        await stage.open()
+        disk.is_full = True
+        stage.quote("1003")  # wants another level
+        await stage.sleep(1_000)
+        assert disk.attempts
+        disk.is_full = False
+        stage.direct(Directive.CANCEL)
+
+        await stage.until(lambda: stage.engine.is_stopped, within_ms=15_000)
+
+    play(story, hook=disk, workflows=SlowToFail)
