@@ -10,7 +10,6 @@ import json
 import os
 import socket
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,6 +47,10 @@ _MEBIBYTE: Final = 1 << 20
 
 class UnitGoneError(Exception):
     """The registry has no row for this unit, or its removal has completed."""
+
+
+class StuckStoreError(Exception):
+    """The store of workflows hangs: this process must end, and another one begins clean."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +182,7 @@ class SymbolProcess:
             began_ms = self._clock.monotonic_ms()
             try:
                 await self._run_once(registry)
-            except (StaleProcessError, UnitGoneError) as error:
+            except (StaleProcessError, UnitGoneError, StuckStoreError) as error:
                 self._log.warning("symbol.ended", reason=str(error))
                 self._ended(str(error))
                 return
@@ -250,9 +253,10 @@ class SymbolProcess:
             await engine.run()
         finally:
             try:
-                # A store that hangs must not keep the next incarnation from starting.
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(workflows.stop(), WORKFLOWS_STOP_S)
+                await asyncio.wait_for(workflows.stop(), WORKFLOWS_STOP_S)
+            except TimeoutError as error:
+                # What closes late would close the next incarnation's store: it needs a process.
+                raise StuckStoreError("the store of workflows does not close") from error
             finally:
                 journal.close()
 
