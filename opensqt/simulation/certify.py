@@ -15,7 +15,6 @@ from opensqt.simulation.faults import Faults
 from opensqt.simulation.mutants import Mutant, mutant
 from opensqt.simulation.world import SeedResult, run_seed
 
-MUTANT_SEEDS_MAX: Final = 2_000
 _CHUNK: Final = 10
 SHRINKING_PASSES: Final = 2
 """What one fault hides, the next pass may take away."""
@@ -111,15 +110,18 @@ def drawn_faults(seed: int) -> Faults:
     return Faults.draw(random.Random(seed))
 
 
-def judge(name: str, *, seeds_max: int = MUTANT_SEEDS_MAX, first: int = 0) -> MutantVerdict:
-    """Run a planted bug until a seed finds it."""
+def judge(name: str, seeds: Iterable[int]) -> MutantVerdict:
+    """Run a planted bug until a seed finds it at what it is named for.
+
+    A world may break at something else first, which the bug only led to: the search goes on.
+    """
     one: Mutant = mutant(name)
     with one.planted():
-        for seed in range(first, first + seeds_max):
-            result = run_seed(seed)
-            if result.violation:
+        for seed in seeds:
+            violation = run_seed(seed).violation
+            if one.did(violation):
                 return MutantVerdict(
-                    name=name, meaning=one.meaning, seed=seed, violation=result.violation
+                    name=name, meaning=one.meaning, seed=seed, violation=violation
                 )
     return MutantVerdict(name=name, meaning=one.meaning, seed=None, violation="")
 
@@ -129,7 +131,7 @@ def judge_all(
 ) -> list[MutantVerdict]:
     """Judge every planted bug, each in a process of its own; ``told`` hears each verdict."""
     with ProcessPoolExecutor(max_workers=max(jobs, 1), initializer=_spare_collector) as pool:
-        futures = [pool.submit(judge, name, seeds_max=seeds_max) for name in names]
+        futures = [pool.submit(judge, name, range(seeds_max)) for name in names]
         verdicts = []
         for future in futures:
             verdicts.append(future.result())

@@ -48,6 +48,10 @@ class Mutant:
     also: "tuple[tuple[object, str, object], ...]" = ()
     """Further attributes: what is checked twice must be broken twice."""
 
+    def did(self, violation: str) -> bool:
+        """Tell whether ``violation`` ("" = none) is what this bug does, not what followed from it."""
+        return any(words in violation for words in self.breaks)
+
     @contextmanager
     def planted(self) -> Iterator[None]:
         """Break the product for the length of a ``with`` block."""
