@@ -120,9 +120,7 @@ def judge(name: str, seeds: Iterable[int]) -> MutantVerdict:
         for seed in seeds:
             violation = run_seed(seed).violation
             if one.did(violation):
-                return MutantVerdict(
-                    name=name, meaning=one.meaning, seed=seed, violation=violation
-                )
+                return MutantVerdict(name=name, meaning=one.meaning, seed=seed, violation=violation)
     return MutantVerdict(name=name, meaning=one.meaning, seed=None, violation="")
 
 

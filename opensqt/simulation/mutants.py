@@ -49,7 +49,7 @@ class Mutant:
     """Further attributes: what is checked twice must be broken twice."""
 
     def did(self, violation: str) -> bool:
-        """Tell whether ``violation`` ("" = none) is what this bug does, not what followed from it."""
+        """Tell whether ``violation`` ("" = none) is this bug at work, not what followed from it."""
         return any(words in violation for words in self.breaks)
 
     @contextmanager
