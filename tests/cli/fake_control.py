@@ -161,6 +161,11 @@ class FakeControl:
         }
 
 
+def calls(file: Path) -> list[list[object]]:
+    """Return what was asked, oldest first."""
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
 async def main(data: Path) -> None:
     """Serve until killed."""
     server = RpcServer(

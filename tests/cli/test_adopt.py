@@ -2,47 +2,13 @@
 
 import io
 import json
-import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from opensqt.cli.main import main
-from opensqt.system.rundir import run_dir_path
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("OPENSQT_DATA_DIR", str(tmp_path))
-    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    monkeypatch.chdir(tmp_path)
-    yield tmp_path
-    shutil.rmtree(run_dir_path(tmp_path, {}), ignore_errors=True)
-
-
-@pytest.fixture
-def orchestrator(data: Path) -> Iterator[Path]:
-    """Yield the file with the calls a fake orchestrator was asked."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.cli.fake_control", str(data)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"ready: fake\n"
-    yield data / "calls.jsonl"
-    process.kill()
-    process.wait()
-    process.stdout.close()
-
-
-def calls(file: Path) -> list[list[object]]:
-    return [json.loads(line) for line in file.read_text().splitlines()]
+from tests.cli.fake_control import calls
 
 
 def test_what_was_shown_is_what_is_done(

@@ -15,11 +15,10 @@ from tests.fakes.lived import lived, store_life
 
 
 @pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    folder = tmp_path / "data"
+def data(data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return the data directory of a unit that has lived, below where commands are called."""
+    folder = data / "data"
     monkeypatch.setenv("OPENSQT_DATA_DIR", str(folder))
-    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    monkeypatch.chdir(tmp_path)
     store_life(folder)
     yield folder
     shutil.rmtree(run_dir_path(folder, {}), ignore_errors=True)

@@ -4,11 +4,9 @@ import os
 import shutil
 import socket
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-
-import pytest
 
 from opensqt.cli.children import (
     Layout,
@@ -25,13 +23,6 @@ from opensqt.config.overrides import PAPER_CA, overrides
 from opensqt.system.rundir import RunDir
 
 CONFIG = Path(__file__).parents[2] / "configs/paper.yaml"
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Iterator[RunDir]:
-    made = RunDir(tmp_path, {})
-    yield made
-    shutil.rmtree(made.path)
 
 
 def layout(run: RunDir, data: Path, environment: Mapping[str, str], *files: Path) -> Layout:

@@ -1,6 +1,5 @@
 """What commands print, what they ask the orchestrator, and how they end."""
 
-import asyncio
 import json
 import os
 import resource
@@ -8,17 +7,16 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from opensqt.cli.main import main
 from opensqt.cli.processes import MARK, mark_of
-from opensqt.cli.supervisor import read_children, stop_children
-from opensqt.system.clock import SystemClock
+from opensqt.cli.supervisor import read_children
 from opensqt.system.process import ProcessName, current, start_ticks
 from opensqt.system.rundir import RunDir, write_atomically
+from tests.cli.fake_control import calls
 
 ROOT = Path(__file__).parents[2]
 STATUS_KEYS = ["mode", "timezone", "kill", "memory", "symbols", "processes", "endpoints"]
@@ -26,37 +24,6 @@ SYMBOL_KEYS = (
     "account symbol market strategy state idle_reason position open_orders fills realized_pnl "
     "unrealized_pnl fees price price_age_ms pid restarts capital"
 ).split()
-
-
-@pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("OPENSQT_DATA_DIR", str(tmp_path))
-    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    monkeypatch.chdir(tmp_path)
-    yield tmp_path
-    run = RunDir(tmp_path, {})
-    asyncio.run(stop_children(run, [*read_children(run)], clock=SystemClock(), grace_ms=0))
-    shutil.rmtree(run.path)
-
-
-@pytest.fixture
-def orchestrator(data: Path) -> Iterator[Path]:
-    """Yield the file with the calls a fake orchestrator was asked."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.cli.fake_control", str(data)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"ready: fake\n"
-    yield data / "calls.jsonl"
-    process.kill()
-    process.wait()
-    process.stdout.close()
-
-
-def calls(file: Path) -> list[list[object]]:
-    return [json.loads(line) for line in file.read_text().splitlines()]
 
 
 def test_help_is_quick_and_lists_every_command() -> None:

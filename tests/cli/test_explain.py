@@ -1,10 +1,6 @@
 """What `opensqt explain` prints, for whom, and how it ends when there is nothing to tell."""
 
 import json
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -13,37 +9,11 @@ import pytest
 from opensqt.cli.main import main
 from opensqt.core.facts import OrderIntended, TradeFilled
 from opensqt.storage.journal import open_journal
-from opensqt.system.rundir import RunDir, run_dir_path
+from opensqt.system.rundir import RunDir
 from tests.engine.stage import UNIT
 from tests.fakes.lived import lived, store_life
 
-ROOT = Path(__file__).parents[2]
 STRANGER = "q1abc00000000000000000000"
-
-
-@pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("OPENSQT_DATA_DIR", str(tmp_path))
-    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    monkeypatch.chdir(tmp_path)
-    yield tmp_path
-    shutil.rmtree(run_dir_path(tmp_path, {}), ignore_errors=True)
-
-
-@pytest.fixture
-def orchestrator(data: Path) -> Iterator[Path]:
-    """Serve an orchestrator made of a dictionary."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.cli.fake_control", str(data)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"ready: fake\n"
-    yield data
-    process.kill()
-    process.wait()
-    process.stdout.close()
 
 
 @pytest.fixture

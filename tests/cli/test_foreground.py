@@ -1,24 +1,23 @@
 """`up` in the foreground, with one tiny child: what ends it, and what does not."""
 
-import asyncio
 import os
 import pty
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from opensqt.cli.exits import Exit
-from opensqt.cli.supervisor import read_children, stop_children
+from opensqt.cli.supervisor import read_children
 from opensqt.system.clock import SystemClock
 from opensqt.system.locks import lock_holder
 from opensqt.system.process import ProcessName
 from opensqt.system.rundir import RunDir
+from tests.fakes.waiting import wait_until
 
 pytestmark = pytest.mark.crash
 
@@ -32,16 +31,6 @@ from tests.cli.test_supervisor import python
 up.child_specs = lambda layout: (python("a"),)
 sys.exit(main(["up", "-c", "configs/paper.yaml"]))
 """
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunDir]:
-    monkeypatch.setenv("OPENSQT_DATA_DIR", str(tmp_path))
-    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    made = RunDir(tmp_path, {})
-    yield made
-    asyncio.run(stop_children(made, [*read_children(made)], clock=CLOCK, grace_ms=0))
-    shutil.rmtree(made.path)
 
 
 def start_up(*, terminal: int) -> subprocess.Popen[bytes]:
@@ -61,18 +50,8 @@ def ready(run: RunDir) -> ProcessName | None:
     return state.process if state is not None and state.is_ready else None
 
 
-def eventually(holds: Callable[[], bool]) -> None:
-    async def wait() -> None:
-        limit = CLOCK.monotonic_ms() + 60_000
-        while not holds():
-            assert CLOCK.monotonic_ms() < limit, "it did not happen in time"
-            await CLOCK.sleep_ms(50)
-
-    asyncio.run(wait())
-
-
 def started(run: RunDir) -> ProcessName:
-    eventually(lambda: ready(run) is not None)
+    wait_until(lambda: ready(run) is not None)
     child = ready(run)
     assert child is not None
     return child
@@ -117,11 +96,11 @@ def test_a_deleted_run_directory_starts_everything_again(run: RunDir) -> None:
                 return ready(run) not in {None, first}
             return False
 
-        eventually(is_again)
+        wait_until(is_again)
         assert not first.is_alive
         assert up.poll() is None
         assert lock_holder(run.path / "supervisor.lock") is not None
         assert run.processes()["supervisor"].pid == up.pid
         up.send_signal(signal.SIGINT)
         assert up.wait(60) == Exit.PARTLY
-    eventually(lambda: ready(run) is None)
+    wait_until(lambda: ready(run) is None)

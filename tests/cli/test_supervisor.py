@@ -2,15 +2,12 @@
 
 import asyncio
 import os
-import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-
-import pytest
 
 from opensqt.cli.processes import MARK, mark_of, send
 from opensqt.cli.supervision import ChildSpec, Kind
@@ -19,6 +16,7 @@ from opensqt.system import log
 from opensqt.system.clock import SystemClock
 from opensqt.system.process import ProcessName, start_ticks
 from opensqt.system.rundir import RunDir
+from tests.fakes.waiting import until
 
 CLOCK = SystemClock()
 SLEEP = "import time; time.sleep(300)"
@@ -44,14 +42,6 @@ asyncio.run(supervisor.run(asyncio.Event()))
 """
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Iterator[RunDir]:
-    made = RunDir(tmp_path, {})
-    yield made
-    asyncio.run(stop_children(made, [*read_children(made)], clock=CLOCK, grace_ms=0))
-    shutil.rmtree(made.path)
-
-
 def python(name: str, code: str = SERVICE, **more: object) -> ChildSpec:
     return ChildSpec(
         name=name,
@@ -63,13 +53,6 @@ def python(name: str, code: str = SERVICE, **more: object) -> ChildSpec:
 def make(run: RunDir, *specs: ChildSpec, data: Path) -> Supervisor:
     logger = log.get("opensqt.test")
     return Supervisor(run=run, specs=specs, logs=data / "logs", clock=CLOCK, log=logger)
-
-
-async def eventually(holds: Callable[[], bool], *, within_ms: int = 20_000) -> None:
-    limit = CLOCK.monotonic_ms() + within_ms
-    while not holds():
-        assert CLOCK.monotonic_ms() < limit, "it did not happen in time"
-        await CLOCK.sleep_ms(20)
 
 
 @asynccontextmanager
@@ -95,11 +78,11 @@ def process_of(run: RunDir, name: str) -> ProcessName:
 
 async def test_a_killed_child_is_started_again(run: RunDir, tmp_path: Path) -> None:
     async with supervised(make(run, python("a"), python("b"), data=tmp_path)):
-        await eventually(lambda: is_ready(run, "a") and is_ready(run, "b"))
+        await until(lambda: is_ready(run, "a") and is_ready(run, "b"))
         first, other = process_of(run, "a"), process_of(run, "b")
 
         send(first, signal.SIGKILL)
-        await eventually(lambda: read_children(run)["a"].restarts == 1 and is_ready(run, "a"))
+        await until(lambda: read_children(run)["a"].restarts == 1 and is_ready(run, "a"))
 
         assert process_of(run, "a") != first
         assert process_of(run, "b") == other
@@ -110,15 +93,15 @@ async def test_what_a_dead_child_left_behind_is_gone_before_its_successor(
     run: RunDir, tmp_path: Path
 ) -> None:
     async with supervised(make(run, python("a", FAMILY), data=tmp_path)):
-        await eventually(lambda: is_ready(run, "a"))
+        await until(lambda: is_ready(run, "a"))
         first = process_of(run, "a")
         before = members(first.pid)
 
         send(first, signal.SIGKILL)
-        await eventually(lambda: read_children(run)["a"].restarts == 1 and is_ready(run, "a"))
+        await until(lambda: read_children(run)["a"].restarts == 1 and is_ready(run, "a"))
 
         assert len(before) >= 3
-        await eventually(lambda: not any(member.is_alive for member in before))
+        await until(lambda: not any(member.is_alive for member in before))
 
 
 async def test_a_child_waits_for_what_it_needs_and_a_task_follows_every_new_head(
@@ -128,18 +111,18 @@ async def test_a_child_waits_for_what_it_needs_and_a_task_follows_every_new_head
     code = f"open({str(count)!r}, 'a').write('x')"
     task = python("task", code, kind=Kind.TASK, needs=("head",), ready_text="")
     async with supervised(make(run, task, python("head"), data=tmp_path)):
-        await eventually(lambda: count.exists() and read_children(run)["task"].is_done)
+        await until(lambda: count.exists() and read_children(run)["task"].is_done)
         assert count.read_text() == "x"
 
         send(process_of(run, "head"), signal.SIGKILL)
-        await eventually(lambda: count.read_text() == "xx")
+        await until(lambda: count.read_text() == "xx")
 
 
 async def test_the_next_supervisor_adopts_what_a_killed_one_left(
     run: RunDir, tmp_path: Path
 ) -> None:
     other = start(OTHER_SUPERVISOR, str(tmp_path))
-    await eventually(lambda: is_ready(run, "a"))
+    await until(lambda: is_ready(run, "a"))
     before = process_of(run, "a")
 
     other.kill()
@@ -152,7 +135,7 @@ async def test_the_next_supervisor_adopts_what_a_killed_one_left(
         assert supervisor.states["a"].restarts == 0
 
         send(before, signal.SIGKILL)
-        await eventually(lambda: read_children(run)["a"].restarts == 1 and is_ready(run, "a"))
+        await until(lambda: read_children(run)["a"].restarts == 1 and is_ready(run, "a"))
 
 
 async def test_a_child_nobody_noted_is_ended_on_adoption(run: RunDir, tmp_path: Path) -> None:
@@ -167,7 +150,7 @@ async def test_down_ends_the_whole_family_and_nothing_else(run: RunDir, tmp_path
     bystander = start(SLEEP)
     try:
         async with supervised(make(run, python("a", FAMILY), python("b"), data=tmp_path)):
-            await eventually(lambda: is_ready(run, "a") and is_ready(run, "b"))
+            await until(lambda: is_ready(run, "a") and is_ready(run, "b"))
         ours = [*members(process_of(run, "a").pid), process_of(run, "b")]
 
         left = await stop_children(run, ["a", "b"], clock=CLOCK, grace_ms=1_000)
@@ -186,7 +169,7 @@ async def test_down_ends_the_whole_family_and_nothing_else(run: RunDir, tmp_path
 async def test_a_child_that_ignores_the_request_is_forced(run: RunDir, tmp_path: Path) -> None:
     deaf = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SERVICE}"
     async with supervised(make(run, python("a", deaf), data=tmp_path)):
-        await eventually(lambda: is_ready(run, "a"))
+        await until(lambda: is_ready(run, "a"))
     process = process_of(run, "a")
 
     assert await stop_children(run, ["a"], clock=CLOCK, grace_ms=300) == frozenset()
