@@ -30,7 +30,8 @@ from opensqt.storage.control import open_control
 from opensqt.venues.session import LocalEndpoint
 from opensqt.venues.transport import Credentials, VenueConfigError
 from opensqt.wire.exchange import encode_place
-from tests.venues.paper_world import CLOCK, SYMBOL, order, until
+from tests.fakes.waiting import until
+from tests.venues.paper_world import CLOCK, SYMBOL, order
 
 pytestmark = pytest.mark.e2e
 

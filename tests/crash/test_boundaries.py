@@ -8,7 +8,6 @@ venue's ledger judges, together with the journal: see ``tests/e2e/agreement.py``
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from tests.e2e.harness import Scenario
 from tests.e2e.ledger import Ledger
 from tests.e2e.processes import CONNECTOR, ENDED, EXCHANGE, SYMBOL, Crash
 from tests.e2e.setting import scenario
+from tests.fakes.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.crash]
 
@@ -110,12 +110,6 @@ def is_locked(file: Path) -> bool:
 
 def _fields(crash: Crash) -> dict[str, object]:
     return {name: getattr(crash, name) for name in Crash.__dataclass_fields__}
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not holds():
-            await asyncio.sleep(LOOK_S)
 
 
 def asked(ledger: Ledger) -> int:

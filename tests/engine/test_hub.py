@@ -1,7 +1,7 @@
 """Hub and manager link together, over a link that can be cut at any moment."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -40,6 +40,7 @@ from opensqt.ports.link import (
 )
 from opensqt.simulation.loop import VirtualClock, VirtualLoop, run_virtual
 from tests.engine.doubles import SYMBOL, HandClock, ObedientVenue, QuietLog, order_of, request_of
+from tests.fakes.waiting import until
 
 UNIT = UnitId(account=AccountName("paper"), symbol=SYMBOL)
 
@@ -136,17 +137,12 @@ class Stage:
     async def running(self) -> AsyncIterator["Stage"]:
         tasks = [asyncio.create_task(self.hub.run()), asyncio.create_task(self.manager.run())]
         try:
-            await self.until(lambda: self.manager.is_attached and self.hub.is_live)
+            await until(lambda: self.manager.is_attached and self.hub.is_live)
             yield self
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
-            while not holds():
-                await asyncio.sleep(0.005)
 
     def price(self, last: str) -> None:
         value = Decimal(last)
@@ -174,13 +170,13 @@ async def test_facts_arrive_in_order_and_survive_a_cut_that_came_before_the_ackn
     async with Stage().running() as stage:
         for number in range(3):
             stage.report(number)
-        await stage.until(lambda: stage.owner.seqs == [1, 2, 3])
+        await until(lambda: stage.owner.seqs == [1, 2, 3])
         stage.manager.acknowledge(2)
         await stage.door.ends[-1].close()
-        await stage.until(lambda: stage.owner.heard[-1] == "resumed")
+        await until(lambda: stage.owner.heard[-1] == "resumed")
 
         stage.report(4)
-        await stage.until(lambda: len(stage.owner.seqs) == 4)
+        await until(lambda: len(stage.owner.seqs) == 4)
 
     assert stage.owner.seqs == [1, 2, 3, 4], "fact 3 came again and was known already"
     assert stage.owner.heard == ["attached", "detached", "resumed"]
@@ -190,22 +186,22 @@ async def test_an_acknowledgement_of_an_ended_session_releases_no_fact_of_the_ne
     async with Stage().running() as stage:
         for number in range(2):
             stage.report(number)
-        await stage.until(lambda: stage.owner.seqs == [1, 2])
+        await until(lambda: stage.owner.seqs == [1, 2])
         gap = StreamState(
             kind=StreamKind.PRIVATE, phase=StreamPhase.GAP, reason="", at_ms=UnixMs(1)
         )
         stage.venue.feed.put_nowait((gap,))
-        await stage.until(lambda: "gap" in stage.owner.heard)
+        await until(lambda: "gap" in stage.owner.heard)
         await stage.door.ends[-1].close()
-        await stage.until(lambda: stage.owner.heard.count("attached") == 2)
+        await until(lambda: stage.owner.heard.count("attached") == 2)
         stage.report(2)
-        await stage.until(lambda: stage.owner.seqs == [1, 2, 3])
+        await until(lambda: stage.owner.seqs == [1, 2, 3])
 
         stage.manager.acknowledge(2)  # they took their time to be committed
         await asyncio.sleep(0.05)
         assert stage.hub.sessions[UNIT].unacknowledged == 1
         stage.manager.acknowledge(3)
-        await stage.until(lambda: stage.hub.sessions[UNIT].unacknowledged == 0)
+        await until(lambda: stage.hub.sessions[UNIT].unacknowledged == 0)
 
 
 async def test_what_interrupts_the_private_stream_is_a_gap_once_it_is_back() -> None:
@@ -216,7 +212,7 @@ async def test_what_interrupts_the_private_stream_is_a_gap_once_it_is_back() -> 
             )
             stage.venue.feed.put_nowait((state,))
 
-        await stage.until(lambda: "gap" in stage.owner.heard)
+        await until(lambda: "gap" in stage.owner.heard)
         assert stage.hub.is_live
 
 
@@ -227,20 +223,20 @@ async def test_a_report_that_was_missed_on_a_live_stream_is_a_gap_and_shuts_noth
         )
         stage.venue.feed.put_nowait((state,))
 
-        await stage.until(lambda: "gap" in stage.owner.heard)
+        await until(lambda: "gap" in stage.owner.heard)
         assert stage.hub.is_live
 
 
 async def test_a_price_from_before_an_outage_is_not_made_fresh_by_other_frames() -> None:
     async with Stage().running() as stage:
         stage.price("15")
-        await stage.until(lambda: bool(stage.owner.prices))
+        await until(lambda: bool(stage.owner.prices))
         for phase in (StreamPhase.DOWN, StreamPhase.LIVE):
             state = StreamState(kind=StreamKind.PUBLIC, phase=phase, reason="", at_ms=UnixMs(1))
             stage.venue.feed.put_nowait((state,))
         stage.venue.feed.put_nowait((FrameAge(public_ms=0, private_ms=0, at_ms=UnixMs(1)),))
-        await stage.until(lambda: len(stage.owner.beats) > 1 and stage.hub.is_live)
-        await stage.until(lambda: stage.owner.beats[-1].gate_open)
+        await until(lambda: len(stage.owner.beats) > 1 and stage.hub.is_live)
+        await until(lambda: stage.owner.beats[-1].gate_open)
 
         assert stage.owner.beats[-1].price is None
         assert (await stage.manager.place(request_of(price="14"))).code is VenueCode.RISK
@@ -255,7 +251,7 @@ async def test_a_symbol_the_venue_does_not_know_ends_no_link() -> None:
     stage.venue.watch = refuse  # type: ignore[method-assign]
     tasks = [asyncio.create_task(stage.hub.run()), asyncio.create_task(stage.manager.run())]
 
-    await stage.until(lambda: stage.manager.is_attached)
+    await until(lambda: stage.manager.is_attached)
     assert not any(task.done() for task in tasks)
     for task in tasks:
         task.cancel()
@@ -264,7 +260,7 @@ async def test_a_symbol_the_venue_does_not_know_ends_no_link() -> None:
 async def test_prices_inside_the_band_stay_away_and_the_first_one_outside_comes() -> None:
     async with Stage().running() as stage:
         stage.price("15")
-        await stage.until(lambda: stage.owner.prices == [Decimal(15)])
+        await until(lambda: stage.owner.prices == [Decimal(15)])
         stage.manager.set_band(
             Band(
                 reference="last",
@@ -277,7 +273,7 @@ async def test_prices_inside_the_band_stay_away_and_the_first_one_outside_comes(
         await asyncio.sleep(0.05)
         for last in ("16", "19", "21"):
             stage.price(last)
-        await stage.until(lambda: Decimal(21) in stage.owner.prices)
+        await until(lambda: Decimal(21) in stage.owner.prices)
 
     assert stage.owner.prices == [Decimal(15), Decimal(21)]
 
@@ -285,7 +281,7 @@ async def test_prices_inside_the_band_stay_away_and_the_first_one_outside_comes(
 async def test_a_fact_brings_the_newest_price_with_it() -> None:
     async with Stage().running() as stage:
         stage.price("15")
-        await stage.until(lambda: bool(stage.owner.prices))
+        await until(lambda: bool(stage.owner.prices))
         band = Band(
             reference="last",
             low=None,
@@ -297,7 +293,7 @@ async def test_a_fact_brings_the_newest_price_with_it() -> None:
         await asyncio.sleep(0.05)
         stage.price("16")
         stage.report()
-        await stage.until(lambda: stage.owner.seqs == [1])
+        await until(lambda: stage.owner.seqs == [1])
 
     assert stage.owner.prices[-1] == Decimal(16)
 
@@ -318,8 +314,8 @@ async def test_a_newer_process_closes_the_connection_of_the_older_one() -> None:
         link = ManagerLink(stage.door, owner=newer, clock=stage.clock, log=QuietLog())
         stage.newest_epoch = 2
         task = asyncio.create_task(link.run())
-        await stage.until(lambda: link.is_attached)
-        await stage.until(lambda: "ErrStaleEpoch" in stage.owner.heard)
+        await until(lambda: link.is_attached)
+        await until(lambda: "ErrStaleEpoch" in stage.owner.heard)
         outcome = await link.place(request_of(epoch=2, quantity="1"))
         task.cancel()
 
@@ -332,11 +328,11 @@ async def test_a_clock_far_off_is_refused_until_it_is_right_again() -> None:
     stage.owner.clock = HandClock(stage.clock.ms - 10_000)
     task = asyncio.create_task(stage.manager.run())
 
-    await stage.until(lambda: "clocks differ" in stage.manager.problem)
+    await until(lambda: "clocks differ" in stage.manager.problem)
     assert stage.owner.heard == []
     # A Hello that waited for a busy machine looks the same: it must not end the process.
     stage.owner.clock = stage.clock
-    await stage.until(lambda: stage.manager.is_attached)
+    await until(lambda: stage.manager.is_attached)
     task.cancel()
 
 
@@ -364,7 +360,7 @@ def test_a_connection_on_which_nothing_is_heard_is_given_up() -> None:
 async def test_an_order_goes_through_the_gate_and_back() -> None:
     async with Stage().running() as stage:
         stage.price("100")
-        await stage.until(lambda: bool(stage.owner.prices))
+        await until(lambda: bool(stage.owner.prices))
 
         outcome = await stage.manager.place(request_of(price="99"), purpose=Purpose.OPEN)
 
@@ -375,7 +371,7 @@ async def test_an_order_goes_through_the_gate_and_back() -> None:
 async def test_an_answer_lost_with_the_link_is_unknown_and_nothing_is_sent_again() -> None:
     async with Stage().running() as stage:
         stage.price("100")
-        await stage.until(lambda: bool(stage.owner.prices))
+        await until(lambda: bool(stage.owner.prices))
         slow: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
         async def never(request: object) -> Outcome:
@@ -384,10 +380,10 @@ async def test_an_answer_lost_with_the_link_is_unknown_and_nothing_is_sent_again
 
         stage.venue.place = never  # type: ignore[method-assign]
         waiting = asyncio.create_task(stage.manager.place(request_of(price="99")))
-        await stage.until(lambda: bool(stage.venue.placed))
+        await until(lambda: bool(stage.venue.placed))
         await stage.door.ends[-1].close()
         outcome = await asyncio.wait_for(waiting, timeout=2)
-        await stage.until(lambda: stage.owner.heard[-1] == "resumed")
+        await until(lambda: stage.owner.heard[-1] == "resumed")
         slow.cancel()
 
     assert outcome.outcome is OutcomeClass.UNKNOWN
@@ -409,7 +405,7 @@ async def test_without_a_link_an_order_was_not_sent_and_a_question_has_no_answer
 async def test_heartbeats_say_why_the_gate_is_shut() -> None:
     async with Stage().running() as stage:
         stage.gate.confirm(kill=KillRow(epoch=1, is_engaged=True, reason="enough"), account_epoch=3)
-        await stage.until(lambda: bool(stage.owner.beats) and not stage.owner.beats[-1].gate_open)
+        await until(lambda: bool(stage.owner.beats) and not stage.owner.beats[-1].gate_open)
 
     assert "enough" in stage.owner.beats[-1].gate_reason
 
@@ -419,14 +415,14 @@ async def test_a_removed_unit_is_no_longer_routed() -> None:
         stage.door.is_shut = True
         await stage.hub.forget(UNIT)
         stage.report()
-        await stage.until(lambda: stage.hub.foreign_reports == 1)
+        await until(lambda: stage.hub.foreign_reports == 1)
 
     assert UNIT not in stage.hub.sessions
 
 
 async def test_without_a_store_each_fence_is_above_the_process_and_none_runs_ahead() -> None:
     async with Stage().running() as stage:
-        await stage.until(lambda: UNIT in stage.hub.sessions)
+        await until(lambda: UNIT in stage.hub.sessions)
 
         found = [stage.hub.expel(UNIT, stored_epoch=None) for _ in range(3)]
 
@@ -442,10 +438,10 @@ async def test_an_expelled_process_is_told_so_and_may_write_nothing_more(
 ) -> None:
     async with Stage().running() as stage:
         stage.price("100")
-        await stage.until(lambda: bool(stage.owner.prices))
+        await until(lambda: bool(stage.owner.prices))
         stage.hub.expel(UNIT, stored_epoch=stored_epoch)
         outcome = await stage.manager.place(request_of(price="99"))
-        await stage.until(lambda: "ErrStaleEpoch" in stage.owner.heard)
+        await until(lambda: "ErrStaleEpoch" in stage.owner.heard)
 
     assert stage.venue.placed == []
     assert outcome.outcome is not OutcomeClass.ACCEPTED

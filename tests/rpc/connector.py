@@ -1,11 +1,9 @@
 """A connector on a real socket around a venue that is told what to do."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-
-import pytest
 
 from opensqt.rpc.auth import ServerSecurity
 from opensqt.rpc.endpoint import Endpoint
@@ -32,12 +30,3 @@ async def connector(
     finally:
         pump.cancel()
         await server.stop(grace_ms=50)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that happens elsewhere."""
-    for _ in range(2_500):
-        if condition():
-            return
-        await asyncio.sleep(0.002)
-    pytest.fail("the condition did not come true within 5 s")

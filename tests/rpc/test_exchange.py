@@ -28,8 +28,9 @@ from opensqt.rpc import exchange_server
 from opensqt.rpc.auth import ClientSecurity, ServerSecurity
 from opensqt.rpc.endpoint import UnixLocator
 from opensqt.rpc.exchange_client import ExchangeTimeouts, GrpcExchange
+from tests.fakes.waiting import until
 from tests.rpc import fakes
-from tests.rpc.connector import NAME, connector, until
+from tests.rpc.connector import NAME, connector
 from tests.rpc.fakes import (
     CANCEL,
     INSTRUMENT,

@@ -16,8 +16,9 @@ from opensqt.market_maker.v1.exchange_pb2_grpc import ExchangeServiceStub
 from opensqt.ports.exchange import OrderUpdate, Outcome, OutcomeClass, VenueCode
 from opensqt.rpc.endpoint import UnixLocator
 from opensqt.wire.exchange import encode_place
+from tests.fakes.waiting import until
 from tests.rpc import fakes
-from tests.rpc.connector import CONFIG, NAME, connector, until
+from tests.rpc.connector import CONFIG, NAME, connector
 from tests.rpc.fakes import NOW, ORDER, REQUEST, SYMBOL, FakeVenue
 
 

@@ -1,7 +1,7 @@
 """A paper venue in this process, and the adapter that trades on it over TLS."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -30,6 +30,7 @@ from opensqt.system.clock import SystemClock
 from opensqt.venues.factory import VenueAdapter, build_venue
 from opensqt.venues.session import LocalEndpoint
 from opensqt.venues.transport import Credentials
+from tests.fakes.waiting import until
 
 SYMBOL = Symbol("BTCUSDT:perp")
 CLOCK = SystemClock()
@@ -108,13 +109,6 @@ async def paper_world(directory: Path, *, symbols: bool = True) -> AsyncIterator
 async def _collect(venue: VenueAdapter, events: list[VenueEvent]) -> None:
     async for batch in venue.events():
         events.extend(batch)
-
-
-async def until(condition: Callable[[], object], *, within_s: float = 10.0) -> None:
-    """Wait for a condition; fail when it does not come."""
-    async with asyncio.timeout(within_s):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 def order(

@@ -14,7 +14,7 @@ from opensqt.core.ids import UnixMs
 from opensqt.ports.exchange import StreamPhase, StreamState, VenueEvent
 from opensqt.venues.event_queue import EventQueue
 from opensqt.venues.socket_keeper import SocketConfig, SocketKeeper, SocketReader
-from tests.venues.paper_world import until
+from tests.fakes.waiting import until
 
 Script = Callable[["Peer"], Awaitable[None]]
 

@@ -16,7 +16,7 @@ from opensqt.ports.exchange import PriceUpdate, StreamPhase
 from opensqt.venues.event_queue import EventQueue
 from opensqt.venues.native_stream import Feed, PriceBoard, PublicReader, stream_name
 from opensqt.venues.socket_keeper import SocketConfig
-from tests.venues.paper_world import until
+from tests.fakes.waiting import until
 from tests.venues.socket_world import (
     FastClock,
     Reading,

@@ -15,6 +15,7 @@ from opensqt.ports.exchange import (
     UnknownSymbolError,
     VenueCode,
 )
+from tests.fakes.waiting import until
 from tests.venues.paper_world import (
     CLOCK,
     SYMBOL,
@@ -22,7 +23,6 @@ from tests.venues.paper_world import (
     newest_price,
     order,
     paper_world,
-    until,
 )
 
 pytestmark = pytest.mark.e2e

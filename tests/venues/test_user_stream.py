@@ -21,7 +21,7 @@ from opensqt.ports.exchange import (
 from opensqt.venues.event_queue import EventQueue
 from opensqt.venues.socket_keeper import SocketConfig
 from opensqt.venues.user_stream import KEEP_ALIVE_MS, UserReader
-from tests.venues.paper_world import until
+from tests.fakes.waiting import until
 from tests.venues.payloads import order_frame, resting_frame
 from tests.venues.socket_world import (
     FastClock,
