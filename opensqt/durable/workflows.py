@@ -25,12 +25,12 @@ from typing import Any, Final, TypeVar
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, SetWorkflowID
 from dbos._dbos import _get_dbos_instance
-from dbos._error import DBOSException
+from dbos._error import DBOSException, MaxRecoveryAttemptsExceededError
 from dbos._serialization import Serializer
 
 from opensqt.durable.database import compact, open_engine
 from opensqt.ports.telemetry import LogPort
-from opensqt.ports.workflow import WorkflowHandler, WorkflowStoreError
+from opensqt.ports.workflow import WorkflowFailedError, WorkflowHandler, WorkflowStoreError
 
 WORKFLOW_ABI: Final = "1"
 """Raise by hand when the inputs of a registered handler change their meaning."""
@@ -79,7 +79,7 @@ class JsonSerializer(Serializer):
         """Return the value of a JSON text, raising stored exceptions' texts as errors."""
         value = json.loads(serialized_data)
         if isinstance(value, dict) and set(value) == {"workflow_error"}:
-            return WorkflowStoreError(value["workflow_error"])
+            return WorkflowFailedError(value["workflow_error"])
         return value
 
     def name(self) -> str:
@@ -139,13 +139,16 @@ class DbosWorkflows:
     async def run(self, name: str, workflow_id: str, inputs: str) -> str:
         """Run the handler under the id; a finished id returns its result without running.
 
-        Raise ``WorkflowStoreError`` when the store could not take the run: it has not begun.
+        Raise ``WorkflowStoreError`` when the store could not take the run: it has not begun. What
+        the handler raised, or ``WorkflowFailedError`` from the store, is the answer of the id.
         """
         if self._workflow is None:
             raise WorkflowStoreError(f"{self._place} is not open")
         try:
             with SetWorkflowID(workflow_id):
                 handle = await DBOS.start_workflow_async(self._workflow, name, inputs)
+        except MaxRecoveryAttemptsExceededError as error:
+            raise WorkflowFailedError(_line(error)) from error
         except (sa.exc.SQLAlchemyError, DBOSException, OSError) as error:
             raise WorkflowStoreError(f"{self._place}: {_line(error)}") from error
         self._runs_since_pruning += 1

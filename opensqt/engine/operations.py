@@ -5,6 +5,10 @@ until the row has come true, and its record says how that ended. Its id is the u
 revision of the row it is about: asking twice is one operation, and a successor of a dead
 orchestrator finds by the row which operations are unfinished. A store of workflows that fails
 delays the record, never the work.
+
+A store answers an id that failed with the same failure for ever, so each attempt has an id of its
+own. A successor asks for the attempts in the same order: what it learns of those before it is how
+many have failed.
 """
 
 import asyncio
@@ -21,10 +25,14 @@ from opensqt.core.targets import unit_of_path
 from opensqt.ports.clock import ClockPort
 from opensqt.ports.registry import RegistryError, RegistryPort
 from opensqt.ports.telemetry import LogPort
-from opensqt.ports.workflow import WorkflowPort
+from opensqt.ports.workflow import WorkflowFailedError, WorkflowPort, WorkflowStoreError
 
 LOOK_MS: Final = 500
 OPEN_AGAIN_MS: Final = 2_000
+ATTEMPTS_MAX: Final = 5
+"""Attempts at one record that may fail; a store that cannot be asked does not count."""
+_BACKOFF_FIRST_MS: Final = 2_000
+_BACKOFF_MAX_MS: Final = 60_000
 
 
 class OperationKind(StrEnum):
@@ -67,9 +75,10 @@ def operation_of(row: UnitRecord) -> OperationKind | None:
     return OperationKind.ADD if row.reason == ADDED else None
 
 
-def operation_id(kind: OperationKind, row: UnitRecord) -> str:
-    """Return the id under which an operation is recorded."""
-    return f"{kind}:{row.unit.path}:{row.revision}"
+def operation_id(kind: OperationKind, row: UnitRecord, *, attempt: int = 1) -> str:
+    """Return the id under which an attempt at an operation is recorded."""
+    name = f"{kind}:{row.unit.path}:{row.revision}"
+    return name if attempt == 1 else f"{name}:{attempt}"
 
 
 class Operations:
@@ -87,6 +96,8 @@ class Operations:
         """What is asked for and has not begun, by its id."""
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ended: set[str] = set()
+        self._problems: dict[str, str] = {}
+        """What keeps an operation from being recorded, by its id."""
         ports.workflows.register(OperationKind.ADD, self._add)
         ports.workflows.register(OperationKind.REMOVE, self._remove)
 
@@ -127,6 +138,11 @@ class Operations:
                 work = self._run(kind, name, row)
                 self._tasks[name] = asyncio.get_running_loop().create_task(work, name=name)
 
+    def problem_of(self, row: UnitRecord) -> str:
+        """Return why what is done to a unit is not recorded; empty while nothing is wrong."""
+        kind = operation_of(row)
+        return "" if kind is None else self._problems.get(operation_id(kind, row), "")
+
     # -- inside
 
     async def _open(self) -> None:
@@ -144,15 +160,55 @@ class Operations:
             {"unit": row.unit.path, "revision": row.revision, "directive": row.directive}
         )
         try:
-            end = await self._ports.workflows.run(kind, name, inputs)
-        except Exception as error:  # noqa: BLE001 - whatever the store does, the tenders go on
-            self._log.warning("operation.not_recorded", operation=name, reason=str(error))
-            await self._ports.clock.sleep_ms(OPEN_AGAIN_MS)
-        else:
-            self._ended.add(name)
-            self._log.info("operation.ended", operation=name, end=end)
+            failures = 0
+            while (error := await self._attempt(kind, row, failures + 1, inputs)) is not None:
+                failures += 1
+                self._log.warning(
+                    "operation.failed", operation=name, attempt=failures, reason=error
+                )
+                if failures == ATTEMPTS_MAX:
+                    self._give_up(kind, row, error)
+                    return
+                await self._ports.clock.sleep_ms(_backoff_ms(failures))
+            self._problems.pop(name, None)
         finally:
             self._tasks.pop(name, None)
+
+    def _give_up(self, kind: OperationKind, row: UnitRecord, error: str) -> None:
+        name = operation_id(kind, row)
+        problem = (
+            f"{kind} of {row.unit.text} is not recorded after {ATTEMPTS_MAX} attempts, "
+            f"the last one: {error}; the unit is looked after all the same"
+        )
+        self._ended.add(name)
+        self._problems[name] = problem
+        self._log.error("operation.given_up", operation=name, reason=problem)
+
+    async def _attempt(
+        self, kind: OperationKind, row: UnitRecord, attempt: int, inputs: str
+    ) -> str | None:
+        """Run until there is an answer; return its error in one line, None when it has ended."""
+        name = operation_id(kind, row)
+        waits = 0
+        while True:
+            await self._may_work.wait()
+            try:
+                end = await self._ports.workflows.run(
+                    kind, operation_id(kind, row, attempt=attempt), inputs
+                )
+            except WorkflowStoreError as error:
+                waits += 1
+                problem = f"{kind} waits to be recorded: {_line(error)}"
+                if self._problems.get(name) != problem:
+                    self._problems[name] = problem
+                    self._log.warning("operation.not_recorded", operation=name, reason=problem)
+                await self._ports.clock.sleep_ms(_backoff_ms(waits))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the tenders go on
+                return _line(error)
+            else:
+                self._ended.add(name)
+                self._log.info("operation.ended", operation=name, end=end)
+                return None
 
     async def _add(self, inputs: str) -> str:
         """Wait until the unit is at its work."""
@@ -199,3 +255,15 @@ class Operations:
                     return end
                 self._ports.look_after(unit)
             await self._ports.clock.sleep_ms(LOOK_MS)
+
+
+def _backoff_ms(failures: int) -> int:
+    """Return the pause after so many failures in a row, at least one."""
+    # Shifting by more would only make numbers nobody waits for.
+    return min(_BACKOFF_FIRST_MS << min(failures - 1, 10), _BACKOFF_MAX_MS)
+
+
+def _line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    is_told = isinstance(error, WorkflowStoreError | WorkflowFailedError)
+    return text if is_told else f"{type(error).__name__}: {text}"

@@ -225,6 +225,7 @@ class Orchestrator(UnitQuestions):
                 timezone=self._catalog.timezone,
                 kill=await self._registry.kill_row(),
                 units=tuple(zip(rows, views, strict=True)),
+                problems={row.unit: self._operations.problem_of(row) for row in rows},
                 exchanges=tuple(zip(accounts, exchanges, strict=True)),
                 here=self._surroundings(),
                 is_down=self._watcher is None and self._down.is_set(),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from opensqt.core.ids import AccountName, split_symbol
+from opensqt.core.ids import AccountName, UnitId, split_symbol
 from opensqt.core.registry import KillRow, UnitPhase, UnitRecord
 from opensqt.engine.unit_tender import Snapshot, UnitView, phase_of
 
@@ -55,6 +55,8 @@ class Deployment:
     units: tuple[tuple[UnitRecord, UnitView], ...]
     exchanges: tuple[tuple[AccountName, Snapshot | None], ...]
     here: Surroundings
+    problems: Mapping[UnitId, str] = field(default_factory=dict)
+    """Why what is done to a unit is not recorded."""
     is_down: bool = False
     """Whether trading was ended until the next launch."""
 
@@ -67,7 +69,8 @@ def status_report(deployment: Deployment) -> dict[str, object]:
         "kill": _kill(deployment.kill),
         "memory": _memory(deployment),
         "symbols": [
-            symbol_entry(row, view) | (_DOWN if deployment.is_down else {})
+            symbol_entry(row, view, problem=deployment.problems.get(row.unit, ""))
+            | (_DOWN if deployment.is_down else {})
             for row, view in deployment.units
         ],
         "processes": _processes(deployment),
@@ -85,8 +88,8 @@ def observed_phase(row: UnitRecord, view: UnitView) -> UnitPhase:
     return phase or UnitPhase.STARTING
 
 
-def symbol_entry(row: UnitRecord, view: UnitView) -> dict[str, object]:
-    """Return the entry of one unit."""
+def symbol_entry(row: UnitRecord, view: UnitView, *, problem: str = "") -> dict[str, object]:
+    """Return the entry of one unit; ``problem`` is told where nothing else is."""
     _, market = split_symbol(row.unit.symbol)
     snapshot = view.snapshot or {}
     entry: dict[str, object] = {
@@ -95,7 +98,7 @@ def symbol_entry(row: UnitRecord, view: UnitView) -> dict[str, object]:
         "market": market,
         "strategy": row.unit.instance,
         "state": str(observed_phase(row, view)),
-        "idle_reason": _idle_reason(row, view),
+        "idle_reason": _idle_reason(row, view) or problem or None,
     }
     entry |= {key: snapshot.get(key) for key in _FROM_SNAPSHOT}
     if not view.answers:

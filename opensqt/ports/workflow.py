@@ -11,6 +11,10 @@ class WorkflowStoreError(Exception):
     """The workflow store cannot be used; the run has not begun."""
 
 
+class WorkflowFailedError(Exception):
+    """A run has ended with an error, and its id has no other answer any more."""
+
+
 class WorkflowPort(Protocol):
     """At-least-once execution. Correctness never depends on it; the journal does that."""
 
@@ -26,8 +30,8 @@ class WorkflowPort(Protocol):
     async def run(self, name: str, workflow_id: str, inputs: str) -> str:
         """Run the handler under the id and return its result; a finished id is not run again.
 
-        A handler that raised has finished as well: its error may be raised again. Raise
-        ``WorkflowStoreError`` when the run could not begin.
+        A handler that raised has finished as well: its error is raised, and may be raised again
+        as ``WorkflowFailedError``. Raise ``WorkflowStoreError`` when the run could not begin.
         """
 
     async def stop(self) -> None:

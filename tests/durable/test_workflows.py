@@ -15,7 +15,12 @@ import pytest
 
 from opensqt.durable.workflows import DbosWorkflows, JsonSerializer, WorkflowStore
 from opensqt.engine.workflow import DirectWorkflows
-from opensqt.ports.workflow import WorkflowHandler, WorkflowPort, WorkflowStoreError
+from opensqt.ports.workflow import (
+    WorkflowFailedError,
+    WorkflowHandler,
+    WorkflowPort,
+    WorkflowStoreError,
+)
 from tests.engine.doubles import QuietLog
 from tests.fakes import postgres
 
@@ -110,6 +115,25 @@ async def test_a_result_outlives_the_process_that_made_it(kind: str, place: str)
     for _ in range(2):
         async with opened(kind, place, counting(calls)) as port:
             assert await port.run("place_batch", "unit:1:1", "x") == "done x"
+
+    assert calls == ["x"]
+
+
+@pytest.mark.parametrize("kind", DURABLE)
+async def test_an_id_that_failed_is_told_from_a_store_that_is_not_there(
+    kind: str, place: str
+) -> None:
+    async def failing(inputs: str) -> str:
+        raise ValueError(f"no {inputs}")
+
+    async with opened(kind, place, failing) as port:
+        with pytest.raises(ValueError, match="no x"):
+            await port.run("place_batch", "unit:1:1", "x")
+    calls: list[str] = []
+    async with opened(kind, place, counting(calls)) as port:
+        with pytest.raises(WorkflowFailedError, match="ValueError: no x"):
+            await port.run("place_batch", "unit:1:1", "x")
+        assert await port.run("place_batch", "unit:1:1:2", "x") == "done x"
 
     assert calls == ["x"]
 
