@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import psycopg
 import pytest
 
 from opensqt.core.facts import OrderIntended, ProcessStarted
@@ -21,7 +21,7 @@ from tests.e2e.child import SETTLE_S
 from tests.e2e.harness import Scenario
 from tests.e2e.processes import EXCHANGE
 from tests.e2e.setting import scenario
-from tests.fakes.postgres import PostgresServer, has_programs, started_server
+from tests.fakes.postgres import PostgresServer, started_server
 from tests.storage.contract import started
 
 pytestmark = [pytest.mark.crash, pytest.mark.pg]
@@ -33,27 +33,15 @@ both_ways = pytest.mark.parametrize("commits", [False, True], ids=["lost", "repl
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    if not has_programs():
-        pytest.skip("no PostgreSQL server programs")
+    """Return a server of our own, which the tests stop."""
     with started_server() as running:
         yield running
 
 
-@pytest.fixture
-def database(server: PostgresServer, request: pytest.FixtureRequest) -> str:
-    """Return the name of an empty database."""
-    return made(server, f"t{abs(hash(request.node.nodeid))}")
-
-
-def made(server: PostgresServer, name: str) -> str:
-    """Create an empty database; return its name."""
-    with psycopg.connect(f"{server.address}/postgres", autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    return name
-
-
 def through(port: int, database: str) -> str:
-    return f"postgresql://test@127.0.0.1:{port}/{database}"
+    """Return the address of a database on a way of its own."""
+    parts = urlsplit(database)
+    return parts._replace(netloc=f"{parts.username}@{parts.hostname}:{port}").geturl()
 
 
 @asynccontextmanager
@@ -65,7 +53,7 @@ async def broken_way(
         async with scenario(
             folder,
             store=through(proxy.port, database),
-            witness_store=f"{server.address}/{database}",
+            witness_store=database,
             patience_s=PATIENCE_S,
         ) as flow:
             yield proxy, flow
@@ -76,7 +64,7 @@ async def test_a_commit_that_loses_its_connection_is_read_again(
     server: PostgresServer, tmp_path: Path, commits: bool
 ) -> None:
     async def play(folder: Path, fact: str) -> None:
-        name = await asyncio.to_thread(made, server, f"{fact}{commits}")
+        name = await asyncio.to_thread(server.create, f"{fact}{commits}")
         async with broken_way(server, name, folder) as (proxy, flow):
             proxy.arm(Cut(marks=(fact.encode(),), commits=commits))
 
@@ -137,8 +125,7 @@ async def test_a_journal_tells_whether_a_lost_commit_was_one(
 async def test_the_server_crashes_and_returns_while_trading(
     server: PostgresServer, database: str, tmp_path: Path
 ) -> None:
-    store = f"{server.address}/{database}"
-    async with scenario(tmp_path, store=store, patience_s=PATIENCE_S) as flow:
+    async with scenario(tmp_path, store=database, patience_s=PATIENCE_S) as flow:
         await asyncio.to_thread(server.stop)
         # Filled while nothing can be written: no new order may leave, no fill may be lost.
         requests = len((await flow.ledger()).requests)
@@ -157,8 +144,7 @@ async def test_the_server_crashes_and_returns_while_trading(
 async def test_cancels_need_no_server(
     server: PostgresServer, database: str, tmp_path: Path
 ) -> None:
-    store = f"{server.address}/{database}"
-    async with scenario(tmp_path, store=store, layout=APART, patience_s=PATIENCE_S) as flow:
+    async with scenario(tmp_path, store=database, layout=APART, patience_s=PATIENCE_S) as flow:
         assert (await flow.ledger()).open_orders
         await asyncio.to_thread(server.stop)
         try:
@@ -171,8 +157,7 @@ async def test_cancels_need_no_server(
 async def test_the_server_crashes_at_the_same_time_as_the_process(
     server: PostgresServer, database: str, tmp_path: Path
 ) -> None:
-    store = f"{server.address}/{database}"
-    async with scenario(tmp_path, store=store, patience_s=PATIENCE_S) as flow:
+    async with scenario(tmp_path, store=database, patience_s=PATIENCE_S) as flow:
         await flow.jump("2997.50", settle=False)
         await asyncio.to_thread(server.stop)
         await flow.kill("symbol")

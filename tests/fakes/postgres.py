@@ -1,4 +1,7 @@
-"""A PostgreSQL server of our own, on a free loopback port, gone afterwards."""
+"""A PostgreSQL server of our own, on a free loopback port, gone afterwards.
+
+Where its programs are not installed, whoever asks for one is skipped.
+"""
 
 import os
 import pwd
@@ -10,6 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import psycopg
+import pytest
 
 
 def has_programs() -> bool:
@@ -31,6 +37,13 @@ class PostgresServer:
         """Return the address without a database name."""
         return f"postgresql://test@127.0.0.1:{self.port}"
 
+    def create(self, name: str) -> str:
+        """Make an empty database, in place of any of that name; return its address."""
+        with psycopg.connect(f"{self.address}/postgres", autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            connection.execute(f'CREATE DATABASE "{name}"')
+        return f"{self.address}/{name}"
+
     def start(self) -> None:
         """Start it, recovering whatever an immediate stop has left; return once it answers."""
         # A crash of the server loses nothing the system has: fsync only costs time here.
@@ -50,6 +63,8 @@ class PostgresServer:
 @contextmanager
 def started_server() -> Iterator[PostgresServer]:
     """Yield a fresh server that may be stopped and started."""
+    if not has_programs():
+        pytest.skip("no PostgreSQL server programs")
     user = _server_user()
     # Not below pytest's folder: the server's user could not enter it.
     with tempfile.TemporaryDirectory(prefix="opensqt-pg-") as scratch:
@@ -63,13 +78,6 @@ def started_server() -> Iterator[PostgresServer]:
             yield server
         finally:
             server.stop()
-
-
-@contextmanager
-def running_server() -> Iterator[str]:
-    """Yield the address of a fresh server, without a database name."""
-    with started_server() as server:
-        yield server.address
 
 
 def _server_user() -> str | None:

@@ -3,10 +3,8 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
-from tests.fakes import postgres
 from tests.storage.contract import (
     JournalBench,
     RegistryBench,
@@ -17,25 +15,6 @@ from tests.storage.contract import (
 )
 
 KINDS = ("memory", "sqlite", pytest.param("postgresql", marks=pytest.mark.pg))
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    """Run a PostgreSQL server of our own and return its address without a database."""
-    if not postgres.has_programs():
-        pytest.skip("no PostgreSQL server programs")
-    with postgres.running_server() as address:
-        yield address
-
-
-@pytest.fixture
-def database(server: str, request: pytest.FixtureRequest) -> str:
-    """Return the address of an empty database."""
-    name = f"t{abs(hash(request.node.nodeid))}"
-    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        connection.execute(f'CREATE DATABASE "{name}"')
-    return f"{server}/{name}"
 
 
 @pytest.fixture(params=KINDS)
