@@ -6,13 +6,7 @@ from typing import ClassVar
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import rule, run_state_machine_as_test
 
 from opensqt.core import symbol
 from opensqt.core.facts import (
@@ -26,11 +20,12 @@ from opensqt.core.facts import (
 )
 from opensqt.core.grid import adopting
 from opensqt.core.grid.adopting import Adoption, AdoptionWish, Holding, adoption
-from opensqt.core.grid.config import GridConfig, QuantityUnit
+from opensqt.core.grid.config import GridConfig
 from opensqt.core.money import ZERO
 from opensqt.core.orders import Order, OrderStatus, Side
 from tests.core.builders import WIDE, D, inventory, ms, without_price
-from tests.core.grid_machine import PICK, machine_instrument
+from tests.core.grid_machine import machine_instrument
+from tests.core.market_machine import MarketMachine
 from tests.core.model_venue import ModelVenue
 from tests.core.test_grid_machine import machine_settings
 from tests.core.world import World
@@ -85,35 +80,13 @@ class HumanWorld(World):
         assert len(ids) == len(set(ids))
 
 
-class HumanMachine(RuleBasedStateMachine):
+class HumanMachine(MarketMachine[HumanWorld]):
     """The market, a human with the account's keys, and an operator who adopts."""
 
     seen: ClassVar[set[str]] = set()
-    world: HumanWorld
 
-    @initialize(windows=st.tuples(st.integers(1, 4), st.integers(1, 4)))
-    def begin(self, windows: tuple[int, int]) -> None:
-        self.world = HumanWorld(
-            config=GridConfig(
-                price_interval=D(10),
-                order_quantity=D(10),
-                order_quantity_unit=QuantityUnit.BASE,
-                buy_window_size=windows[0],
-                sell_window_size=windows[1],
-            ),
-            instrument=machine_instrument(is_exempt=True),
-            limits=WIDE,
-        )
-        self.world.start()
-        self.world.cycle()
-
-    @rule(ticks=st.integers(-25, 25), quantity=st.sampled_from([None, 3]))
-    def session(self, ticks: int, quantity: int | None) -> None:
-        self.world.session(ticks, quantity=None if quantity is None else D(quantity))
-
-    @rule(pick=PICK, lots=st.integers(1, 9))
-    def fill_and_say_nothing_yet(self, pick: int, lots: int) -> None:
-        self.world.fill(pick, D(lots))
+    def made(self, config: GridConfig) -> HumanWorld:
+        return HumanWorld(config=config, instrument=machine_instrument(is_exempt=True), limits=WIDE)
 
     @rule(lots=st.integers(-30, 30))
     def trade_by_hand(self, lots: int) -> None:
@@ -161,14 +134,7 @@ class HumanMachine(RuleBasedStateMachine):
         self.pause()
         self.adopt()
 
-    @invariant()
-    def holds(self) -> None:
-        if hasattr(self, "world"):
-            self.world.check()
-
-    def teardown(self) -> None:
-        if not hasattr(self, "world"):
-            return
+    def end(self) -> None:
         world = self.world
         self.pause()
         world.venue.by_hand -= min(0, int(world.venue.position))

@@ -6,25 +6,20 @@ from typing import ClassVar, TypeGuard
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import rule, run_state_machine_as_test
 
 from opensqt.core import symbol
 from opensqt.core.facts import Directive, Fact, JournalRestored, OrderIntended, TradeFilled
 from opensqt.core.grid.adopting import AdoptionWish, Holding, adoption
-from opensqt.core.grid.config import GridConfig, QuantityUnit
+from opensqt.core.grid.config import GridConfig
 from opensqt.core.ids import ClientOrderId
 from opensqt.core.money import ZERO
 from opensqt.core.orders import OrderStatus
 from opensqt.core.reconcile import trades_since_ms
 from opensqt.core.symbol import SymbolState
 from tests.core.builders import UNIT, WIDE, D, inventory, ms, reported
-from tests.core.grid_machine import PICK, machine_instrument
+from tests.core.grid_machine import machine_instrument
+from tests.core.market_machine import MarketMachine
 from tests.core.test_grid_machine import machine_settings
 from tests.core.world import World
 
@@ -114,35 +109,15 @@ def _is_trade(fact: Fact) -> TypeGuard[TradeFilled]:
     return isinstance(fact, TradeFilled)
 
 
-class RestoredMachine(RuleBasedStateMachine):
+class RestoredMachine(MarketMachine[RestorableWorld]):
     """The market, and an operator who puts the journal back whenever he likes."""
 
     seen: ClassVar[set[str]] = set()
-    world: RestorableWorld
 
-    @initialize(windows=st.tuples(st.integers(1, 4), st.integers(1, 4)))
-    def begin(self, windows: tuple[int, int]) -> None:
-        self.world = RestorableWorld(
-            config=GridConfig(
-                price_interval=D(10),
-                order_quantity=D(10),
-                order_quantity_unit=QuantityUnit.BASE,
-                buy_window_size=windows[0],
-                sell_window_size=windows[1],
-            ),
-            instrument=machine_instrument(is_exempt=True),
-            limits=WIDE,
+    def made(self, config: GridConfig) -> RestorableWorld:
+        return RestorableWorld(
+            config=config, instrument=machine_instrument(is_exempt=True), limits=WIDE
         )
-        self.world.start()
-        self.world.cycle()
-
-    @rule(ticks=st.integers(-25, 25), quantity=st.sampled_from([None, 3]))
-    def session(self, ticks: int, quantity: int | None) -> None:
-        self.world.session(ticks, quantity=None if quantity is None else D(quantity))
-
-    @rule(pick=PICK, lots=st.integers(1, 9))
-    def fill_and_say_nothing_yet(self, pick: int, lots: int) -> None:
-        self.world.fill(pick, D(lots))
 
     @rule(kept=st.floats(0, 1))
     def restore(self, kept: float) -> None:
@@ -155,14 +130,7 @@ class RestoredMachine(RuleBasedStateMachine):
             world.adopt()
         world.cycle()
 
-    @invariant()
-    def holds(self) -> None:
-        if hasattr(self, "world"):
-            self.world.check()
-
-    def teardown(self) -> None:
-        if not hasattr(self, "world"):
-            return
+    def end(self) -> None:
         self.world.adopt()
         self.world.flatten()
         assert self.world.state.position.quantity == self.world.venue.position
