@@ -9,7 +9,7 @@ the resolver. Taking an order back adds no risk, so it never waits for a store o
 import asyncio
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from opensqt.core import codec
@@ -46,6 +46,9 @@ PLACE_BATCH: Final = "place_batch"
 OPEN_AGAIN_MS: Final = 1_000
 HUNG_MS: Final = 5_000
 """How long a store that did not begin a run in time is left alone: waiting holds up the facts."""
+ABANDONED_MAX: Final = 3
+"""Runs nobody waits for any more that a store may have; each keeps one of its threads."""
+_WITHHELD: Final = "workflows: no order until the store of workflows begins what it was given"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,26 @@ class _Run:
     def is_committed(self) -> bool:
         """Tell whether the journal holds the decision."""
         return self.answer.done() and self.answer.exception() is None
+
+
+@dataclass(slots=True)
+class _Hung:
+    """What a store did not begin in time."""
+
+    until_ms: int = 0
+    """Till when it is left alone, of the monotonic clock."""
+    runs: "set[asyncio.Task[str]]" = field(default_factory=set)
+    """Those it still has."""
+
+    def add(self, task: "asyncio.Task[str]", *, now_ms: int) -> None:
+        """Leave a run to the store."""
+        self.until_ms = now_ms + HUNG_MS
+        self.runs.add(task)
+        task.add_done_callback(self.runs.discard)
+
+    def is_left_alone(self, *, now_ms: int) -> bool:
+        """Tell whether the store gets no further run now."""
+        return len(self.runs) >= ABANDONED_MAX or now_ms < self.until_ms
 
 
 class Decider:
@@ -111,7 +134,9 @@ class Decider:
         self.problem = "opening the store of workflows"
         """Why nothing can be decided yet; empty once decisions can run."""
         self._runs: dict[str, _Run] = {}
-        self._hung_until_ms = 0
+        self._hung = _Hung()
+        self._withheld = ""
+        """Why the last decision was not even tried; empty when it was."""
         # An id that failed may be known as failed for ever: every attempt has an id of its own.
         self._attempts = 0
         self._attempted_sequence = -1
@@ -125,6 +150,8 @@ class Decider:
     @property
     def idle_reason(self) -> str:
         """Return why the last decision wanted or got nothing; empty while it did."""
+        if self._withheld:
+            return self._withheld
         if self._last_refused:
             return f"refused: {self._last_refused[0].reason}"
         return self._last_plan.idle if self._last_plan is not None else "starting"
@@ -172,6 +199,7 @@ class Decider:
         intents = tuple(intent for intent in wanted.intents if gate_open or not _is_open(intent))
         verdict = review(intents, view_of(state), limits, now_ms=now_ms)
         self._note(wanted, verdict.refused)
+        self._withheld = self._withheld if verdict.approved else ""
         if verdict.approved:
             await self._act(verdict.approved, now_ms=now_ms)
         elif len(intents) == len(wanted.intents):
@@ -254,13 +282,17 @@ class Decider:
             await self._cancel(facts)
             self._wake()
             return
-        if not self.problem and self._clock.monotonic_ms() >= self._hung_until_ms:
+        if self._may_run():
             await self._run(workflow_id, facts, run)
+        self._withheld = "" if run.is_committed or self._may_run() else _WITHHELD
         if run.is_committed:
             # More may be wanted now. A decision that failed is tried again by the loop's timer.
             self._wake()
         else:
             await self._cancel(facts)
+
+    def _may_run(self) -> bool:
+        return not (self.problem or self._hung.is_left_alone(now_ms=self._clock.monotonic_ms()))
 
     def _is_stop(self, facts: Sequence[Fact]) -> bool:
         """Tell whether a decision takes orders back because the unit stops, and nothing else."""
@@ -307,7 +339,7 @@ class Decider:
         if isinstance(error, StaleEpochError | SequenceConflictError | StateError):
             raise error
         if not (task.done() or run.answer.done()):
-            self._hung_until_ms = self._clock.monotonic_ms() + HUNG_MS
+            self._hung.add(task, now_ms=self._clock.monotonic_ms())
             self._log.error("decision.not_begun", workflow_id=workflow_id)
 
     async def _cancel(self, facts: Sequence[Fact]) -> None:
