@@ -6,6 +6,7 @@ checker can re-derive every id the venue has seen. Ids are never reused.
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NewType
 
 AccountName = NewType("AccountName", str)
@@ -54,6 +55,7 @@ class UnitId:
         return f"{self.account}-{self.symbol.replace(':', '-')}-{self.instance}"
 
 
+@lru_cache(maxsize=1_024)
 def split_symbol(symbol: Symbol) -> tuple[str, str]:
     """Return ``("BTCUSDT", "perp")``; raise ``IdError`` when the market suffix is missing."""
     base, _, market = symbol.partition(":")

@@ -6,11 +6,12 @@ are kept per asset. Quantities are signed base units, money is in quote units.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
 from opensqt.core.money import ZERO
+from opensqt.core.records import replace
 
 _STORED: Final = Decimal("1E-12")
 

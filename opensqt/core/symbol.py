@@ -11,7 +11,7 @@ The inventory of the slots sums up to the position, except for adjustments witho
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, assert_never
 
@@ -40,6 +40,7 @@ from opensqt.core.instrument import Instrument
 from opensqt.core.money import ZERO, floor_to
 from opensqt.core.orders import Anomaly, Order, Orders, OrderStatus, Purpose, join_report
 from opensqt.core.position import PositionBook, apply_fill
+from opensqt.core.records import replace
 
 # Settled orders kept in memory to recognise late and repeated reports; older ones are found in
 # the journal. A bound on memory and on the cost of every look at the orders.

@@ -29,7 +29,7 @@ from opensqt.core.ids import UnitId, UnixMs, decision_id
 from opensqt.core.intents import CancelOrder, Intent, MoveInventory, PlaceOrder
 from opensqt.core.orders import Purpose
 from opensqt.core.risk.limits import Limits
-from opensqt.core.risk.review import Refused, review
+from opensqt.core.risk.review import Refused, Review, review
 from opensqt.core.risk.view import view_of
 from opensqt.core.symbol import StateError, SymbolState, replay
 from opensqt.core.unit_config import UnitConfig
@@ -42,6 +42,7 @@ from opensqt.ports.link import Band
 from opensqt.ports.telemetry import LogPort
 from opensqt.ports.workflow import WorkflowPort, WorkflowStoreError
 
+_NOTHING: Final = Review(approved=(), refused=())
 PLACE_BATCH: Final = "place_batch"
 OPEN_AGAIN_MS: Final = 1_000
 HUNG_MS: Final = 5_000
@@ -197,13 +198,14 @@ class Decider:
         limits = self._limits(state)
         wanted = plan(state, self.config.grid, now_ms=now_ms)
         intents = tuple(intent for intent in wanted.intents if gate_open or not _is_open(intent))
-        verdict = review(intents, view_of(state), limits, now_ms=now_ms)
+        # Nearly always nothing is wanted, and nobody need be told what is reserved.
+        verdict = review(intents, view_of(state), limits, now_ms=now_ms) if intents else _NOTHING
         self._note(wanted, verdict.refused)
         self._withheld = self._withheld if verdict.approved else ""
         if verdict.approved:
             await self._act(verdict.approved, now_ms=now_ms)
         elif len(intents) == len(wanted.intents):
-            self._rest(limits, now_ms=now_ms)
+            self._rest(verdict, limits, now_ms=now_ms)
         self._is_idle = not wanted.intents
         self._was_open = gate_open
         # Our own intents are no news to the next decision.
@@ -254,13 +256,15 @@ class Decider:
             )
         self._last_plan, self._last_refused = wanted, refused
 
-    def _rest(self, limits: Limits, *, now_ms: int) -> None:
+    def _rest(self, verdict: Review, limits: Limits, *, now_ms: int) -> None:
         """Tell the exchange side within which prices nothing is wanted."""
         state = self._recorder.state
         is_current = self._band is not None and state.sequence == self._band_sequence
         if self._band is not None and is_current and now_ms < self._band.valid_until_ms:
             return
-        quiet = quiet_band(state, self.config.grid, limits=limits, now_ms=UnixMs(now_ms))
+        quiet = quiet_band(
+            state, self.config.grid, limits=limits, now_ms=UnixMs(now_ms), decided=verdict
+        )
         self._band_sequence, self._quiet = state.sequence, quiet
         self._band = Band(
             reference=quiet.reference,

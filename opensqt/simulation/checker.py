@@ -76,8 +76,8 @@ class Checker:
 
     def on_committed(self, unit: UnitId, facts: Sequence[Fact]) -> None:
         """Check I5 and I8 at the moment facts become durable."""
-        empty = SymbolState(unit=unit, deployment=self._deployment)
-        state = self._shadows.get(unit.symbol, empty)
+        known = self._shadows.get(unit.symbol)
+        state = known or SymbolState(unit=unit, deployment=self._deployment)
         for fact in facts:
             before, state = state, apply(state, fact)
             self._shadows[unit.symbol] = state

@@ -29,7 +29,7 @@ from opensqt.ports.exchange import (
 from opensqt.ports.registry import RegistryError
 from opensqt.simulation.freezer import Freezer
 from opensqt.simulation.link_watch import PriceCheck
-from opensqt.simulation.loop import VirtualClock
+from opensqt.simulation.loop import VirtualClock, first_of
 from opensqt.simulation.scene import ACCOUNT, Scene
 from opensqt.simulation.venue import SimulatedVenue, VenueConnection
 
@@ -132,7 +132,7 @@ class ConnectorClient(VenuePort):
             return None
         answer = asyncio.ensure_future(call(guard))
         answer.add_done_callback(_heard)  # a dead process hears no exception
-        await asyncio.wait((answer, ended), return_when=asyncio.FIRST_COMPLETED)
+        await first_of(answer, ended)
         await self._alive()
         if answer.done():
             return answer.result()

@@ -1,7 +1,7 @@
 """The production orchestrator in a process that dies, and the operator who talks to it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final, cast
 
 from opensqt.core import codec
@@ -67,19 +67,26 @@ class _Connection:
         self.is_dead = False
 
     def __getattr__(self, name: str) -> Any:
-        method = getattr(self._port, name)
+        def call(*positional: object, **named: object) -> Coroutine[object, object, object]:
+            return self._call(getattr(self._port, name), positional, named)
 
-        async def call(*positional: object, **named: object) -> object:
-            await self._pass()
-            try:
-                answer = await method(*positional, **named)
-            except Exception:
-                await self._pass()
-                raise
-            await self._pass()
-            return answer
-
+        self.__dict__[name] = call
         return call
+
+    async def _call(
+        self,
+        method: Callable[..., Awaitable[object]],
+        positional: tuple[object, ...],
+        named: dict[str, object],
+    ) -> object:
+        await self._pass()
+        try:
+            answer = await method(*positional, **named)
+        except Exception:
+            await self._pass()
+            raise
+        await self._pass()
+        return answer
 
     async def _pass(self) -> None:
         await self._scene.clock.sleep_ms(self._scene.rng.randint(0, CALL_MS_MAX))

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from opensqt.simulation.loop import VirtualClock
+from opensqt.simulation.loop import VirtualClock, VirtualLoop
 
 
 class Freezer:
@@ -11,19 +11,17 @@ class Freezer:
     def __init__(self) -> None:
         """Run."""
         self._thawed = asyncio.Event()
-        self._thawed.set()
-
-    @property
-    def is_frozen(self) -> bool:
-        """Tell whether the process is stopped."""
-        return not self._thawed.is_set()
+        self.is_frozen = False
+        """Whether the process is stopped."""
 
     def freeze(self) -> None:
         """Stop."""
+        self.is_frozen = True
         self._thawed.clear()
 
     def thaw(self) -> None:
         """Go on, with whatever the process believes."""
+        self.is_frozen = False
         self._thawed.set()
 
     async def pass_by(self) -> None:
@@ -35,14 +33,16 @@ class Freezer:
 class FreezableClock(VirtualClock):
     """The clock of one process: time passes while it is frozen, but it does not notice."""
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, freezer: Freezer, *, skew_ms: int = 0
-    ) -> None:
+    def __init__(self, loop: VirtualLoop, freezer: Freezer, *, skew_ms: int = 0) -> None:
         """Sleep no shorter than ``freezer`` says."""
         super().__init__(loop, skew_ms=skew_ms)
         self._freezer = freezer
 
     async def sleep_ms(self, duration_ms: int) -> None:
         """Let virtual time pass."""
-        await super().sleep_ms(duration_ms)
-        await self._freezer.pass_by()
+        if duration_ms > 0:
+            await self._loop.pause(duration_ms / 1_000)
+        else:
+            await asyncio.sleep(0)
+        if self._freezer.is_frozen:
+            await self._freezer.pass_by()

@@ -21,7 +21,7 @@ from opensqt.core.grid.ladder import buffer
 from opensqt.core.grid.planner import halt_of, next_cancel_ms, plan
 from opensqt.core.money import ZERO
 from opensqt.core.risk.limits import Limits
-from opensqt.core.risk.review import review
+from opensqt.core.risk.review import Review, review
 from opensqt.core.risk.view import view_of
 from opensqt.core.symbol import SymbolState, retry_at_ms
 
@@ -49,20 +49,34 @@ class QuietBand:
         return above and below and now_ms < self.valid_until_ms
 
 
-def quiet_band(state: SymbolState, config: GridConfig, *, limits: Limits, now_ms: int) -> QuietBand:
-    """Return where nothing is wanted; empty (low = high) where that cannot be promised."""
+def quiet_band(
+    state: SymbolState,
+    config: GridConfig,
+    *,
+    limits: Limits,
+    now_ms: int,
+    decided: Review | None = None,
+) -> QuietBand:
+    """Return where nothing is wanted; empty (low = high) where that cannot be promised.
+
+    ``decided`` is the review of all that is wanted of the same state at the same time, if known.
+    """
     until_ms = min((now_ms + BAND_MS_MAX, *_timed_events_ms(state, config, now_ms)))
-    low, high = _bounds(state, config, limits, now_ms)
+    verdict = _verdict(state, config, limits, now_ms) if decided is None else decided
+    low, high = _bounds(state, config, verdict, now_ms)
     if low is not None and low == high:
         until_ms = min(until_ms, now_ms + EMPTY_BAND_MS)
     return QuietBand(reference=config.price_source, low=low, high=high, valid_until_ms=until_ms)
 
 
-def _bounds(
-    state: SymbolState, config: GridConfig, limits: Limits, now_ms: int
-) -> tuple[Decimal | None, Decimal | None]:
+def _verdict(state: SymbolState, config: GridConfig, limits: Limits, now_ms: int) -> Review:
     wanted = plan(state, config, now_ms=now_ms)
-    verdict = review(wanted.intents, view_of(state), limits, now_ms=now_ms)
+    return review(wanted.intents, view_of(state), limits, now_ms=now_ms)
+
+
+def _bounds(
+    state: SymbolState, config: GridConfig, verdict: Review, now_ms: int
+) -> tuple[Decimal | None, Decimal | None]:
     is_lasting = all(refused.reason.is_lasting for refused in verdict.refused)
     if verdict.approved or not is_lasting:
         return ZERO, ZERO

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,7 @@ class Limits:
     """Oldest price frame on which risk may be increased, milliseconds."""
 
     @classmethod
+    @lru_cache(maxsize=64)
     def from_capital(cls, capital: Decimal, *, venue_orders_open_max: int) -> "Limits":
         """Return the default limits: order 5 %, symbol 25 % of capital, 80 % of venue's orders."""
         return cls(

@@ -5,7 +5,7 @@ the position and reservations the manager declared on attach, kept up to date by
 fills that pass through it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from opensqt.core.instrument import Instrument
 from opensqt.core.intents import PlaceOrder
 from opensqt.core.money import ZERO
 from opensqt.core.orders import Side
+from opensqt.core.records import replace
 from opensqt.core.symbol import SymbolState
 
 

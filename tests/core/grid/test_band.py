@@ -282,6 +282,9 @@ def test_no_price_or_time_inside_a_band_makes_a_grid_act(
     manager = run_plain(script, config, limits)
     now_ms = sum(event.wait_ms for event in script)
     band = quiet_band(manager.state, config, limits=limits, now_ms=now_ms)
+    wanted = plan(manager.state, config, now_ms=now_ms).intents
+    known = review(wanted, view_of(manager.state), limits, now_ms=now_ms)
+    assert quiet_band(manager.state, config, limits=limits, now_ms=now_ms, decided=known) == band
     low, high = band.low or D(1), band.high or D(5_000)
     assume(high - low > 0)
     inside = low + (high - low) * (D(place.numerator) / D(place.denominator))
