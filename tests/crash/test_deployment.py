@@ -6,15 +6,10 @@ destroyed, at last the control store. The venue's ledger and the journals judge.
 """
 
 import json
-import shutil
 import signal
-import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,17 +20,15 @@ from tests.drills.cluster_kill import kill_all
 from tests.drills.crossing import Crossing
 from tests.drills.deployment import (
     ACCOUNT,
-    COMMAND_S,
-    ROOT,
     Deployment,
     DrillError,
     Playing,
     deployment,
 )
-from tests.drills.judge import doubles, verdict
+from tests.drills.judge import at_rest, doubles
 from tests.drills.kill_drill import now_ms, seconds_until_order, until
 from tests.drills.victims import SUPERVISOR, victims
-from tests.e2e.ledger import ZERO
+from tests.e2e.ledger import ZERO, parse
 
 pytestmark = [pytest.mark.crash, pytest.mark.ray, pytest.mark.timeout(400)]
 
@@ -80,29 +73,6 @@ def trades_on(running: Deployment, moment: int) -> None:
     assert doubles(running, SYMBOLS) == []
 
 
-def at_rest(running: Deployment, *symbols: str) -> None:
-    """Wait until ledger and books agree."""
-    found = ["nothing was compared"]
-    give_up = time.monotonic() + PATIENCE_S
-    while found and time.monotonic() < give_up:
-        time.sleep(0.5)
-        found = verdict(running, symbols)
-    assert found == []
-
-
-def told(running: Deployment, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command whatever its exit code."""
-    return subprocess.run(
-        [sys.executable, "-m", "opensqt.cli.main", *arguments],
-        cwd=ROOT,
-        env=running.environment,
-        capture_output=True,
-        text=True,
-        timeout=COMMAND_S,
-        check=False,
-    )
-
-
 def row_of(running: Deployment, symbol: str) -> dict[str, Any]:
     rows = running.status()["symbols"]
     return next((one for one in rows if one["symbol"] == f"{symbol}:perp"), {})
@@ -123,7 +93,7 @@ def test_each_process_dies_and_freezes_with_orders_on_their_way(trading: Deploym
             strike(trading, kind, number)
             trades_on(trading, moment)
         trading.run("up", "--detach", "-c", str(trading.folder / "drill.yaml"))
-    at_rest(trading, *SYMBOLS)
+    at_rest(trading, SYMBOLS)
 
 
 def test_the_whole_cluster_dies_with_orders_on_their_way_and_returns(trading: Deployment) -> None:
@@ -131,7 +101,7 @@ def test_the_whole_cluster_dies_with_orders_on_their_way_and_returns(trading: De
         moment = kill_all(trading)
         trading.run("up", "--detach", "-c", str(trading.folder / "drill.yaml"))
         trades_on(trading, moment)
-    at_rest(trading, *SYMBOLS)
+    at_rest(trading, SYMBOLS)
 
 
 def test_the_orchestrator_dies_in_the_middle_of_a_removal(trading: Deployment) -> None:
@@ -146,7 +116,7 @@ def test_the_orchestrator_dies_in_the_middle_of_a_removal(trading: Deployment) -
     strike(trading, "orchestrator", signal.SIGKILL)
     until(lambda: is_added(trading, ETH), within_s=PATIENCE_S, what="adding it again")
     seconds_until_order(trading, ETH, now_ms() - 1)
-    at_rest(trading, *SYMBOLS)
+    at_rest(trading, SYMBOLS)
 
 
 def is_added(running: Deployment, symbol: str) -> bool:
@@ -182,21 +152,9 @@ def test_down_takes_the_orders_back_without_control_store(trading: Deployment) -
     # The next one cannot open the store.
     strike(trading, "orchestrator", signal.SIGKILL)
 
-    answer = told(trading, "down")
+    answer = trading.told("down")
 
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "canceled through the connector, no order of ours left" in answer.stdout
-    shutil.copytree(trading.data / "paper", trading.folder / "book" / "paper")
-    assert left_at_the_venue(trading.folder / "book") == []
-
-
-def left_at_the_venue(data: Path) -> list[str]:
-    """Return our orders in the venue's own book."""
-    (file,) = (data / "paper").glob("*.db")
-    database = sqlite3.connect(file)
-    rows = database.execute(
-        "SELECT client_order_id FROM orders WHERE account = ? AND status IN ('working')",
-        (ACCOUNT,),
-    ).fetchall()
-    database.close()
-    return [row[0] for row in rows]
+    book = parse(trading.book_at_rest(), account=ACCOUNT, symbol=BTC)
+    assert book.open_orders == ()

@@ -28,9 +28,9 @@ from pathlib import Path
 from opensqt.cli.children import RAY
 from tests.drills.crossing import Crossing
 from tests.drills.deployment import ROOT, Deployment, DrillError, Playing, deployment
-from tests.drills.judge import doubles, journal_of, verdict
+from tests.drills.judge import doubles, verdict
 from tests.drills.kill_drill import is_quoting, now_ms, seconds_until_order, until
-from tests.drills.victims import SUPERVISOR, Victim, run_of, victims
+from tests.drills.victims import SUPERVISOR, Victim, victims
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 WEIGHTS = {
@@ -134,7 +134,7 @@ class Chaos:
         """Do what systemd does: start a supervisor where there is none."""
         if self._up is not None and self._up.poll() is None:
             return
-        supervisor = run_of(self._running).processes().get(SUPERVISOR)
+        supervisor = self._running.run_dir.processes().get(SUPERVISOR)
         if supervisor is not None and supervisor.is_alive:
             return
         config = str(self._running.folder / "drill.yaml")
@@ -204,7 +204,7 @@ def count(running: Deployment, report: Report) -> None:
         report.orders += len(ledger.orders)
         report.fills += len(ledger.fills)
         report.dropped += sum(one.outcome.startswith("dropped") for one in ledger.requests)
-        if not ledger.fills or not journal_of(running, symbol):
+        if not ledger.fills or not running.facts(symbol):
             report.problems.append(f"{symbol}: nothing was ever filled")
 
 

@@ -16,9 +16,8 @@ import sys
 import time
 from collections.abc import Sequence
 
-from opensqt.cli.processes import family, mark_of, process_table, send
+from opensqt.cli.processes import send
 from opensqt.market.instruments import INSTRUMENTS
-from opensqt.system.rundir import RunDir
 from tests.drills.crossing import Crossing
 from tests.drills.deployment import Deployment, DrillError, Playing, deployment
 from tests.drills.kill_drill import QUIET_S, first_decided_after, now_ms
@@ -33,11 +32,9 @@ INTERVAL = "0.05"
 def kill_all(running: Deployment) -> int:
     """Kill every process but the venue; return the moment."""
     venue = running.pid("paper-venue")
-    run = RunDir(running.data, {"XDG_RUNTIME_DIR": str(running.folder)})
-    supervisor = run.processes()["supervisor"]
-    ours = family(process_table(), mark=mark_of(run.path), leaders=[supervisor], spared=[venue])
+    ours = running.processes(spared=[venue])
     moment = now_ms()
-    for one in {supervisor, *ours}:
+    for one in ours:
         send(one, signal.SIGKILL)
     print(f"killed {len(ours)} processes", flush=True)
     return moment

@@ -4,23 +4,26 @@ import json
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from opensqt.cli.processes import family, mark_of, process_table, send
 from opensqt.core import codec
-from opensqt.core.facts import OrderIntended
-from opensqt.storage.location import journal_paths
+from opensqt.core.facts import Fact, OrderIntended
+from opensqt.storage.database import Parameter
+from opensqt.storage.location import Location
+from opensqt.storage.reading import open_journals
 from opensqt.system.process import ProcessName, start_ticks
+from opensqt.system.rundir import RunDir
 from tests.e2e.ledger import Ledger, parse, wallet
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +32,12 @@ BALANCE = "10000"
 COMMAND_S = 250.0
 STATUS_S = 30.0
 CONFIG = """
-app: {{mode: paper, current_exchange: remote, timezone: UTC, data_dir: {data}}}
+app:
+  mode: paper
+  current_exchange: remote
+  timezone: UTC
+  data_dir: {data}
+  store: "{store}"
 accounts:
   paper:
     venue: paper
@@ -65,9 +73,11 @@ class Playing:
 class Deployment:
     """One deployment; everything it starts is known by pid and start time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, store: str = "") -> None:
+        """Keep journals in a database when ``store`` is the address of one."""
         self.folder = folder
         self.data = folder / "data"
+        self.store = store
         self._known: set[ProcessName] = set()
         self._control = ""
         self.is_kept = False
@@ -79,17 +89,23 @@ class Deployment:
         """
         config = self.folder / "drill.yaml"
         rows = "\n".join(f"  - target: {symbol}:perp" for symbol in symbols)
-        text = CONFIG.format(data=self.data, balance=BALANCE, symbols=rows, interval=interval)
+        text = CONFIG.format(
+            data=self.data, store=self.store, balance=BALANCE, symbols=rows, interval=interval
+        )
         config.write_text(text, "utf-8")
         begun = time.monotonic()
         recordings = [str(file) for file in playing.files]
-        self.run(
-            *("up", "--detach", "-c", str(config)),
+        self.up(
+            *("-c", str(config)),
             *(["--replay", *recordings, "--loop"] if recordings else []),
             *(["--speed", playing.speed] if recordings else []),
         )
-        self._control = f"{self.status()['endpoints']['paper_control']}/paper/v1"
         return time.monotonic() - begun
+
+    def up(self, *arguments: str) -> None:
+        """Start what the command says, the shipped configuration when it names none."""
+        self.run("up", "--detach", *arguments)
+        self._control = f"{self.status()['endpoints']['paper_control']}/paper/v1"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -104,9 +120,27 @@ class Deployment:
         """Have folder and logs stay for whoever wants to know what went wrong."""
         self.is_kept = True
 
+    @property
+    def run_dir(self) -> RunDir:
+        """Return the directory of its sockets and announcements."""
+        return RunDir(self.data, {"XDG_RUNTIME_DIR": str(self.folder)})
+
+    @property
+    def location(self) -> Location:
+        """Return where registry and journals are."""
+        return self.store or self.data
+
     def run(self, *arguments: str) -> str:
         """Run a command as an operator does; raise ``DrillError`` unless it succeeds."""
-        answer = subprocess.run(
+        answer = self.told(*arguments)
+        if answer.returncode:
+            said = (answer.stdout + answer.stderr)[-2_000:]
+            raise DrillError(f"{arguments[0]} ended with {answer.returncode}: {said}")
+        return answer.stdout
+
+    def told(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command as an operator does, however it ends."""
+        return subprocess.run(
             [sys.executable, "-m", "opensqt.cli.main", *arguments],
             cwd=ROOT,
             env=self.environment,
@@ -115,10 +149,6 @@ class Deployment:
             timeout=COMMAND_S,
             check=False,
         )
-        if answer.returncode:
-            said = (answer.stdout + answer.stderr)[-2_000:]
-            raise DrillError(f"{arguments[0]} ended with {answer.returncode}: {said}")
-        return answer.stdout
 
     def status(self) -> dict[str, Any]:
         """Return ``status --json``; ask again for a while, as a busy machine answers late."""
@@ -193,33 +223,67 @@ class Deployment:
 
     def intents(self, symbol: str, *, since_ms: int) -> dict[str, OrderIntended]:
         """Return the orders a unit has decided since then, from its journal."""
-        for path in journal_paths(self.data):
-            if f"-{symbol}-" not in f"{path.parent.name}-":
-                continue
-            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-                rows = database.execute(
-                    "SELECT body FROM facts WHERE at_ms > ? AND kind LIKE '%ntended%'", (since_ms,)
-                ).fetchall()
-            facts = [codec.decode_fact(row[0]) for row in rows]
-            return {f.client_order_id: f for f in facts if isinstance(f, OrderIntended)}
-        raise DrillError(f"{symbol} has no journal in {self.data}")
+        where = "at_ms > ? AND kind = ?"
+        facts = self.facts(symbol, where=where, values=(since_ms, OrderIntended.__name__))
+        return {f.client_order_id: f for f in facts if isinstance(f, OrderIntended)}
+
+    def facts(
+        self, symbol: str, *, where: str = "sequence > ?", values: tuple[Parameter, ...] = (0,)
+    ) -> tuple[Fact, ...]:
+        """Return facts of a symbol's journal, oldest first; journals of others may be damaged."""
+        with open_journals(self.location, refused=_left_out) as journals:
+            for journal in journals:
+                if journal.unit.symbol == f"{symbol}:perp":
+                    statement = f"SELECT body FROM facts WHERE {where} ORDER BY sequence"
+                    rows = journal.store.query(statement, values)
+                    return tuple(codec.decode_fact(str(row[0])) for row in rows)
+        raise DrillError(f"{symbol} has no journal in {self.location}")
+
+    def book_at_rest(self) -> dict[str, Any]:
+        """Return the ledger in the venue's durable book, once nothing runs any more."""
+        venue = subprocess.Popen(
+            [sys.executable, "-m", "opensqt.cli.main", "serve", "paper-venue"],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        with venue:
+            assert venue.stdout is not None
+            self._control = venue.stdout.readline().split()[-1]
+            found = self._raw(0)
+            venue.terminate()
+        return found
 
     def end(self) -> list[int]:
         """End everything; return the processes of ours that had to be killed."""
         try:
             self.run("down")
         finally:
-            left = [one for one in self._known if one.is_alive]
+            left = self.processes() | {one for one in self._known if one.is_alive}
             for one in left:
-                os.kill(one.pid, signal.SIGKILL)
+                send(one, signal.SIGKILL)
         return [one.pid for one in left]
+
+    def processes(self, *, spared: Sequence[int] = ()) -> frozenset[ProcessName]:
+        """Return everything of ours that runs, found without asking any of it."""
+        supervisor = self.run_dir.processes().get("supervisor")
+        leaders = [] if supervisor is None else [supervisor]
+        return family(
+            process_table(), mark=mark_of(self.run_dir.path), leaders=leaders, spared=spared
+        )
+
+
+def _left_out(_: str) -> None:
+    """Say nothing about a journal that cannot be read."""
 
 
 @contextmanager
-def deployment() -> Iterator[Deployment]:
+def deployment(*, store: str = "") -> Iterator[Deployment]:
     """Make a deployment in a new short folder; end it, and keep the folder if something failed."""
     folder = Path(tempfile.mkdtemp(prefix="drill", dir="/tmp"))
-    made = Deployment(folder)
+    made = Deployment(folder, store=store)
     try:
         yield made
     except BaseException:

@@ -9,7 +9,6 @@ from opensqt.cli.children import RAY
 from opensqt.cli.processes import family, mark_of, process_table, send
 from opensqt.cli.supervisor import read_children
 from opensqt.system.process import ProcessName
-from opensqt.system.rundir import RunDir
 from tests.drills.deployment import Deployment
 
 SUPERVISOR = "supervisor"
@@ -34,14 +33,9 @@ class Victim:
         send(self.process, number)
 
 
-def run_of(running: Deployment) -> RunDir:
-    """Return the run directory of a drill's deployment."""
-    return RunDir(running.data, {"XDG_RUNTIME_DIR": str(running.folder)})
-
-
 def victims(running: Deployment) -> list[Victim]:
     """Return what runs and may be struck: everything but the venue, and Ray only by its heart."""
-    run = run_of(running)
+    run = running.run_dir
     children = read_children(run)
     leaders = [child.process for child in children.values() if child.process is not None]
     found = []
