@@ -10,13 +10,13 @@ refused request changes nothing.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from decimal import Decimal
 
 from opensqt.core.ids import AccountName, ClientOrderId, Symbol, TradeId, UnixMs, VenueOrderId
 from opensqt.core.instrument import Instrument
 from opensqt.core.money import ZERO
 from opensqt.core.orders import OrderStatus, Side, TimeInForce
+from opensqt.core.records import replace
 from opensqt.market.account import Account
 from opensqt.market.book import Match, SymbolBook
 from opensqt.market.filters import filter_order

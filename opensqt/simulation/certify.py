@@ -9,13 +9,14 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields, replace
+from itertools import islice
 from typing import Final
 
 from opensqt.simulation.faults import Faults
 from opensqt.simulation.mutants import Mutant, mutant
 from opensqt.simulation.world import SeedResult, run_seed
 
-_CHUNK: Final = 10
+_CHUNK: Final = 20
 SHRINKING_PASSES: Final = 2
 """What one fault hides, the next pass may take away."""
 
@@ -75,8 +76,19 @@ def run_seeds(seeds: Iterable[int], *, jobs: int) -> Iterator[SeedResult]:
     if jobs <= 0:
         yield from map(run_seed, seeds)
         return
-    with ProcessPoolExecutor(max_workers=jobs, initializer=_spare_collector) as pool:
-        yield from pool.map(run_seed, seeds, chunksize=_CHUNK)
+    waiting = iter(seeds)
+    chunks = iter(lambda: tuple(islice(waiting, _CHUNK)), ())
+    with ProcessPoolExecutor(max_workers=jobs, initializer=gc.freeze) as pool:
+        for results in pool.map(_run_chunk, chunks):
+            yield from results
+
+
+def _run_chunk(seeds: Sequence[int]) -> list[SeedResult]:
+    """Run some worlds, and look for garbage when they have ended: most of it is worlds."""
+    gc.disable()
+    results = [run_seed(seed) for seed in seeds]
+    gc.collect()
+    return results
 
 
 def _spare_collector() -> None:

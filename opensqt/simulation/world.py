@@ -41,6 +41,19 @@ from opensqt.simulation.witness import Witness
 LIVENESS_MS: Final = 150_000
 
 
+class Dice(random.Random):
+    """``random.Random`` with the same numbers, and less in between."""
+
+    def randint(self, a: int, b: int) -> int:
+        """Return one of the numbers from ``a`` to ``b``."""
+        count = b - a + 1
+        bits = count.bit_length()
+        drawn = self.getrandbits(bits)
+        while drawn >= count:
+            drawn = self.getrandbits(bits)
+        return a + drawn
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedResult:
     """What one seed did."""
@@ -61,7 +74,7 @@ class World:
         self, seed: int, loop: VirtualLoop, *, faults: Faults | None, keep_trace: bool
     ) -> None:
         """Draw the world of ``seed``, with other ``faults`` if given."""
-        rng = random.Random(seed)
+        rng = Dice(seed)
         clock = VirtualClock(loop)
         drawn = Faults.draw(rng)
         faults = drawn if faults is None else faults
