@@ -40,9 +40,13 @@ class PositionBook:
         """Return the profit of closing everything at ``price``, quote units, before fees."""
         return (price * self.quantity - self.cost) * contract_size
 
+    def fees_in(self, asset: str) -> Decimal:
+        """Return what was paid in ``asset`` (negative: earned)."""
+        return self.fees.get(asset, ZERO)
+
     def with_fee(self, asset: str, fee: Decimal) -> "PositionBook":
         """Return the book after paying (positive) or earning (negative) a fee."""
-        return replace(self, fees={**self.fees, asset: self.fees.get(asset, ZERO) + fee})
+        return replace(self, fees={**self.fees, asset: self.fees_in(asset) + fee})
 
 
 def apply_fill(

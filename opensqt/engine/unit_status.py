@@ -89,7 +89,8 @@ def _money(state: SymbolState, now_ms: UnixMs) -> dict[str, object]:
         "position": to_text(book.quantity),
         "fills": book.fills,
         "realized_pnl": to_text(book.realized_pnl),
-        "fees": to_text(sum(book.fees.values(), ZERO)),
+        # What was paid in another asset has no price here.
+        "fees": to_text(ZERO if instrument is None else book.fees_in(instrument.quote_asset)),
         "capital": to_text(committed_notional(state)),
         "unrealized_pnl": None,
         "price": None,

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-SOCKET_PATH_MAX: Final = 107
-"""Bytes of a unix socket path on Linux, without the final zero."""
+from opensqt.system.rundir import SOCKET_PATH_BYTES_MAX
+
 _DIRECTORY_MODE: Final = 0o700
 _SOCKET_MODE: Final = 0o600
 _UNIX: Final = "unix:"
@@ -162,10 +162,10 @@ def _next_incarnation(lock: int) -> int:
 def _socket_path(run_dir: Path, name: str, *, incarnation: int) -> Path:
     path = run_dir.absolute() / f"{name}.{incarnation}.sock"
     length = len(os.fsencode(path))
-    if length > SOCKET_PATH_MAX:
+    if length > SOCKET_PATH_BYTES_MAX:
         message = (
-            f"socket path {path} is {length} bytes long, at most {SOCKET_PATH_MAX} are possible; "
-            "choose a shorter run directory"
+            f"socket path {path} is {length} bytes long, at most {SOCKET_PATH_BYTES_MAX} are "
+            "possible; choose a shorter run directory"
         )
         raise EndpointError(message)
     return path

@@ -20,6 +20,7 @@ from opensqt.system.locks import FileLock
 from opensqt.system.process import ProcessName
 
 SOCKET_PATH_BYTES_MAX: Final = 107
+"""Bytes of a unix socket path on Linux, without the final zero."""
 # Room below the run directory for names such as connector-paper.1234567.sock.
 _SOCKET_NAME_BYTES_MAX: Final = 48
 _ENDPOINTS, _PIDS = "endpoints.json", "pids.json"
@@ -54,16 +55,6 @@ class RunDir:
         for folder in (self.path.parent, self.path):
             _make_private(folder)
         write_atomically(self.path / "data", str(data.resolve()))
-
-    def socket_path(self, name: str) -> Path:
-        """Return the path of a unix socket; callers put their incarnation into the name."""
-        path = self.path / f"{name}.sock"
-        length = len(os.fsencode(path))
-        if length > SOCKET_PATH_BYTES_MAX:
-            raise RunDirError(
-                f"the socket path {path} has {length} bytes, the limit is {SOCKET_PATH_BYTES_MAX}"
-            )
-        return path
 
     def lock(self, name: str) -> FileLock:
         """Return the lock of this name, not yet taken."""

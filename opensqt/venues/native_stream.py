@@ -40,11 +40,6 @@ class Feed(Enum):
     TRADE = "trade"
     MARK = "markPrice@1s"
 
-    @property
-    def is_high_rate(self) -> bool:
-        """Tell whether the venue serves it on the public route; else on the market route."""
-        return self is not Feed.MARK
-
 
 @dataclass(slots=True, eq=False)
 class _Book:

@@ -90,4 +90,6 @@ def test_fees_are_kept_per_asset_and_apart_from_profit() -> None:
     book = book.with_fee("USDT", Decimal("-0.1"))
 
     assert book.fees == {"USDT": Decimal("0.2"), "BNB": Decimal("0.001")}
+    assert book.fees_in("USDT") == Decimal("0.2")
+    assert book.fees_in("DOGE") == ZERO
     assert book.realized_pnl == ZERO

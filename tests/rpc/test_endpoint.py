@@ -10,7 +10,6 @@ import pytest
 
 from opensqt.rpc.auth import SecurityError, ServerSecurity, check_token, load_token
 from opensqt.rpc.endpoint import (
-    SOCKET_PATH_MAX,
     Endpoint,
     EndpointError,
     EndpointTakenError,
@@ -18,6 +17,7 @@ from opensqt.rpc.endpoint import (
     UnixLocator,
 )
 from opensqt.rpc.server import RpcServer
+from opensqt.system.rundir import SOCKET_PATH_BYTES_MAX
 
 NAME = "exchange-paper"
 
@@ -108,9 +108,9 @@ def test_a_missing_run_directory_is_made_private(run_dir: Path) -> None:
 
 
 def test_a_path_that_is_too_long_is_named_with_its_length(run_dir: Path) -> None:
-    deep = run_dir / ("x" * SOCKET_PATH_MAX)
+    deep = run_dir / ("x" * SOCKET_PATH_BYTES_MAX)
 
-    with pytest.raises(EndpointError, match=f"at most {SOCKET_PATH_MAX} are possible"):
+    with pytest.raises(EndpointError, match=f"at most {SOCKET_PATH_BYTES_MAX} are possible"):
         Endpoint(deep, NAME)
     with pytest.raises(EndpointError, match="at most"):
         Endpoint(deep, NAME)  # the first failure must have given the lock free
@@ -118,10 +118,10 @@ def test_a_path_that_is_too_long_is_named_with_its_length(run_dir: Path) -> None
 
 def test_the_longest_possible_path_is_taken(run_dir: Path) -> None:
     suffix = f"/{NAME}.1.sock"
-    folder = run_dir / ("y" * (SOCKET_PATH_MAX - len(suffix) - len(str(run_dir)) - 1))
+    folder = run_dir / ("y" * (SOCKET_PATH_BYTES_MAX - len(suffix) - len(str(run_dir)) - 1))
 
     with Endpoint(folder, NAME) as endpoint:
-        assert len(str(endpoint.path)) == SOCKET_PATH_MAX
+        assert len(str(endpoint.path)) == SOCKET_PATH_BYTES_MAX
 
 
 def test_a_release_does_not_unpublish_a_successor(run_dir: Path) -> None:
