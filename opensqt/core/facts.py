@@ -39,6 +39,8 @@ class Evidence(StrEnum):
     LOOKUP = "lookup"
     OPEN_LIST = "open_list"
     RESOLVER = "resolver"
+    AUDIT = "audit"
+    """The venue was asked after the order's end was committed, and showed it open: twice."""
     LOCAL = "local"
 
 

@@ -72,7 +72,7 @@ class Change:
     fact: str
     """Name of the fact."""
     evidence: str
-    """``reply``, ``stream``, ``lookup``, ``open_list``, ``resolver``, ``local`` or ``trade``."""
+    """The ``Evidence`` of a report, or ``trade``."""
     status: OrderStatus
     """What was known of the order afterwards."""
     was: OrderStatus | None

@@ -91,9 +91,9 @@ class Anomaly(StrEnum):
     """A report that cannot be true together with what was known; the symbol is quarantined."""
 
     RESURRECTED = "resurrected"
-    """An order proven absent exists after all."""
+    """An order proven absent, or known to have ended, is open after all."""
     IMPOSSIBLE = "impossible"
-    """An order that was refused or never sent exists."""
+    """An order that was refused or never sent exists, or has traded."""
     OVERFILLED = "overfilled"
     """More was executed than the order asked for."""
     UNKNOWN_ORDER = "unknown_order"
@@ -238,14 +238,23 @@ class Orders(dict[ClientOrderId, Order]):
 
 
 def join_report(
-    order: Order, *, status: OrderStatus, cumulative_quantity: Decimal
+    order: Order, *, status: OrderStatus, cumulative_quantity: Decimal, is_proven: bool = False
 ) -> tuple[OrderStatus, Decimal, Anomaly | None]:
-    """Return (status, cumulative quantity, anomaly) after joining a report with ``order``."""
+    """Return (status, cumulative quantity, anomaly) after joining a report with ``order``.
+
+    ``is_proven``: the report is newer than anything known of the order, for sure.
+    """
     joined = JOIN[order.status, status]
     cumulative = max(order.cumulative_quantity, cumulative_quantity)
     result, anomaly = joined.status, joined.anomaly
     if cumulative > order.quantity:
         return OrderStatus.FILLED, cumulative, Anomaly.OVERFILLED
+    is_working = status is OrderStatus.WORKING
+    if is_proven and is_working and order.status.is_terminal:
+        return OrderStatus.WORKING, cumulative, anomaly or Anomaly.RESURRECTED
+    is_refused = order.status is OrderStatus.REJECTED
+    if is_refused and is_working and cumulative > order.cumulative_quantity:
+        result, anomaly = OrderStatus.WORKING, Anomaly.IMPOSSIBLE
     if result is OrderStatus.FILLED:
         # Whatever quantity came along: filled means all of it, and the trades are still awaited.
         cumulative = order.quantity

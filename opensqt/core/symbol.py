@@ -20,6 +20,7 @@ from opensqt.core.facts import (
     ConfigApplied,
     Directive,
     DirectiveGiven,
+    Evidence,
     Fact,
     GridAnchored,
     InstrumentLoaded,
@@ -246,7 +247,10 @@ def _apply_report(state: SymbolState, fact: OrderReported) -> SymbolState:
     if order is None:
         return _quarantined(state, Anomaly.UNKNOWN_ORDER, fact.client_order_id)
     status, cumulative, anomaly = join_report(
-        order, status=fact.status, cumulative_quantity=fact.cumulative_quantity
+        order,
+        status=fact.status,
+        cumulative_quantity=fact.cumulative_quantity,
+        is_proven=fact.evidence is Evidence.AUDIT,
     )
     if status is order.status and cumulative == order.cumulative_quantity:
         is_news = fact.venue_order_id is not None and order.venue_order_id is None

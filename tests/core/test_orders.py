@@ -130,7 +130,7 @@ def test_the_impossible_is_believed_and_raised(
     assert JOIN[known, told].anomaly is anomaly
 
 
-def test_nothing_else_is_an_anomaly() -> None:
+def test_no_other_pair_is_an_anomaly() -> None:
     assert sum(joined.anomaly is not None for joined in JOIN.values()) == 11
 
 
@@ -171,6 +171,68 @@ def test_a_report_of_any_kind_is_total_and_executed_quantity_never_falls(
     assert (anomaly is Anomaly.OVERFILLED) == (max(cumulative, done) > 10)
     if after >= before.quantity:
         assert status is S.FILLED
+
+
+@given(
+    STATUSES,
+    st.integers(0, 10),
+    st.lists(st.tuples(st.sampled_from((S.UNKNOWN, S.WORKING)), st.integers(0, 10)), max_size=6),
+)
+def test_no_report_but_a_proof_or_the_impossible_brings_an_ended_order_back(
+    known: OrderStatus, cumulative: int, reports: list[tuple[OrderStatus, int]]
+) -> None:
+    now = order(status=known, cumulative=cumulative)
+    for told, done in reports:
+        status, executed, anomaly = join_report(now, status=told, cumulative_quantity=Decimal(done))
+        assert RANK[status] >= RANK[now.status] or anomaly is not None
+        now = replace(now, status=status, cumulative_quantity=executed)
+
+
+@given(STATUSES, st.integers(0, 10), st.integers(0, 10))
+def test_an_order_that_is_proven_open_works_whatever_was_known_of_it(
+    known: OrderStatus, cumulative: int, done: int
+) -> None:
+    before = order(status=known, cumulative=cumulative)
+
+    proven = join_report(
+        before, status=S.WORKING, cumulative_quantity=Decimal(done), is_proven=True
+    )
+
+    if known.is_terminal:
+        status, executed, anomaly = proven
+        assert (status, executed) == (S.WORKING, Decimal(max(cumulative, done)))
+        assert anomaly is (Anomaly.IMPOSSIBLE if known is S.NOT_SENT else Anomaly.RESURRECTED)
+    else:
+        assert proven == join_report(before, status=S.WORKING, cumulative_quantity=Decimal(done))
+
+
+@pytest.mark.parametrize("status", sorted(set(S) - {S.WORKING}))
+def test_a_proof_is_of_an_open_order_only(status: OrderStatus) -> None:
+    for known in S:
+        before = order(status=known)
+        assert join_report(
+            before, status=status, cumulative_quantity=Decimal(0), is_proven=True
+        ) == join_report(before, status=status, cumulative_quantity=Decimal(0))
+
+
+@pytest.mark.parametrize("done", [4, 10])
+def test_an_order_that_was_refused_and_trades_exists_which_is_impossible(done: int) -> None:
+    status, cumulative, anomaly = join_report(
+        order(status=S.REJECTED), status=S.WORKING, cumulative_quantity=Decimal(done)
+    )
+
+    assert status is (S.FILLED if done == 10 else S.WORKING)
+    assert (cumulative, anomaly) == (Decimal(done), Anomaly.IMPOSSIBLE)
+
+
+def test_a_trade_a_refusal_already_told_of_is_only_late() -> None:
+    known = order(status=S.REJECTED, cumulative=4)
+
+    assert join_report(known, status=S.WORKING, cumulative_quantity=Decimal(4)) == (
+        S.REJECTED,
+        Decimal(4),
+        None,
+    )
 
 
 def test_filled_means_all_of_it_whatever_quantity_is_told() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from opensqt.core.facts import (
     Directive,
+    Evidence,
     Fact,
     InventoryMoved,
     InventorySeeded,
@@ -208,6 +209,39 @@ def test_an_order_that_cannot_exist_quarantines_and_is_believed(
 
     assert state.quarantine == f"{anomaly}: {order.client_order_id}"
     assert state.live_orders[0].client_order_id == order.client_order_id
+
+
+@pytest.mark.parametrize("known", [S.REJECTED, S.CANCELED, S.EXPIRED])
+def test_an_ended_order_that_is_proven_open_works_again_and_quarantines(
+    known: OrderStatus,
+) -> None:
+    state, order = with_order(grid_state(), intent())
+    state = apply(state, reported(order.client_order_id, known))
+    state, twin = with_order(state, intent(attempt=1, generation=state.generation_next))
+    seen = reported(order.client_order_id, S.WORKING)
+
+    late = apply(state, seen)
+    proven = apply(state, replace(seen, evidence=Evidence.AUDIT))
+
+    assert [one.client_order_id for one in late.live_orders] == [twin.client_order_id]
+    assert not late.quarantine
+    assert {one.client_order_id for one in proven.live_orders} == {
+        order.client_order_id,
+        twin.client_order_id,
+    }
+    assert proven.quarantine == f"{Anomaly.RESURRECTED}: {order.client_order_id}"
+    assert proven.slots[-1].order == twin.client_order_id
+
+
+def test_a_trade_of_a_refused_order_is_booked_and_quarantines() -> None:
+    state, order = with_order(grid_state(), intent())
+    state = apply(state, reported(order.client_order_id, S.REJECTED))
+
+    state = apply(state, filled(order, 4, trade_id="t1"))
+
+    assert state.position.quantity == 4
+    assert state.quarantine == f"{Anomaly.IMPOSSIBLE}: {order.client_order_id}"
+    assert state.live_orders[0].reserved_quantity == 6
 
 
 def test_a_level_with_a_resurrected_order_is_left_alone_once_the_quarantine_is_lifted() -> None:
