@@ -78,10 +78,14 @@ def test_no_order_of_faults_breaks_a_grid() -> None:
 
 def accept_smaller_cumulative(patch: pytest.MonkeyPatch) -> None:
     def join(
-        order: Order, *, status: OrderStatus, cumulative_quantity: Decimal
+        order: Order,
+        *,
+        status: OrderStatus,
+        cumulative_quantity: Decimal,
+        is_proven: bool = False,
     ) -> tuple[OrderStatus, Decimal, Anomaly | None]:
         joined, _, anomaly = join_report(
-            order, status=status, cumulative_quantity=cumulative_quantity
+            order, status=status, cumulative_quantity=cumulative_quantity, is_proven=is_proven
         )
         return joined, cumulative_quantity, anomaly
 
