@@ -20,27 +20,24 @@ from opensqt.core.facts import (
     ProcessStarted,
     UnitQuarantined,
 )
-from opensqt.core.grid.config import StartingPosition
-from opensqt.core.grid.starting import starting_position
-from opensqt.core.money import ZERO
 from opensqt.core.orders import OrderStatus
-from opensqt.core.reconcile import PositionVerdict, compare_position
 from opensqt.core.symbol import SymbolState
 from opensqt.core.unit_config import UnitConfig
 from opensqt.engine.adopting import Adopting
+from opensqt.engine.comparing import Comparing
 from opensqt.engine.decider import Decider, Identity
 from opensqt.engine.declaring import declared, is_unheard, reserved_by
 from opensqt.engine.executor import Executor
-from opensqt.engine.incoming import Batch, Control, Incoming, Intake, Reconciled, Venued
+from opensqt.engine.incoming import Batch, Control, Incoming, Intake, Venued
 from opensqt.engine.mailbox import FACTS_MAX, Mail, Mailbox
 from opensqt.engine.manager_link import ManagerLink
 from opensqt.engine.reconcile_job import ReconcileJob
-from opensqt.engine.reconciler import Reconciler, venue_position
+from opensqt.engine.reconciler import Reconciler
 from opensqt.engine.recorder import Recorder
 from opensqt.engine.resolver import Resolver
 from opensqt.engine.stopping import StopCheck
 from opensqt.ports.clock import ClockPort
-from opensqt.ports.exchange import OrderUpdate, TradeUpdate, VenuePosition
+from opensqt.ports.exchange import OrderUpdate, TradeUpdate
 from opensqt.ports.journal import (
     DuplicateTradeError,
     JournalError,
@@ -56,8 +53,6 @@ from opensqt.ports.workflow import WorkflowPort
 WAKE_MS: Final = 1_000
 BUSY_WAKE_MS: Final = 100
 JOURNAL_RETRY_MS: Final = 500
-# How many passes, V apart, may disagree about the position before a human must look.
-POSITION_PASSES: Final = 3
 
 
 class StaleProcessError(Exception):
@@ -121,9 +116,15 @@ class SymbolEngine:
         self.adopting = Adopting(
             self._link, self._recorder, lambda: self._config, clock=clock, wake=self._mailbox.wake
         )
+        self._comparing = Comparing(
+            self._recorder,
+            self._reconciling,
+            lambda: self._config,
+            quarantine=self._quarantine,
+            clock=clock,
+            log=log,
+        )
         self._refusal: LinkRefusedError | None = None
-        self._position_passes = 0
-        self._position_difference = ZERO
         self._is_loaded = False
 
     def _new_resolver(self) -> Resolver:
@@ -435,60 +436,13 @@ class SymbolEngine:
             self._reconciling.booked(reconciled.findings)
             for missing in reconciled.findings.missing:
                 self._resolver.doubt(missing)
-            await self._compare(reconciled)
+            await self._comparing.judge(reconciled)
         # A trade that was looked up, or came after the end of its order, is news to the gate.
         if batch.has_trades or batch.reconciled or any(map(is_unheard, batch.facts)):
             self._declare()
 
     def _declare(self) -> None:
         self._link.declare(declared(self._recorder.state))
-
-    async def _compare(self, reconciled: Reconciled) -> None:
-        """Decide whether a complete pass allows quoting; its facts are committed."""
-        findings = reconciled.findings
-        if findings.siblings:
-            await self._quarantine("another deployment has orders on this symbol")
-        position = venue_position(findings, reserve=self._config.reserve)
-        if not await self._take_over(position):
-            self._reconciling.try_again(in_ms=BUSY_WAKE_MS)
-            return
-        verdict = compare_position(self._recorder.state, position.quantity, asked=findings.book)
-        is_different = verdict is PositionVerdict.DIFFERENT and not self._ignores_position()
-        held = self._recorder.state.position.quantity
-        # A difference that changes is a venue that lags, or a human at work: it is waited for.
-        is_same = position.quantity - held == self._position_difference
-        self._position_difference = position.quantity - held
-        self._position_passes = is_different * (self._position_passes * is_same + 1)
-        if 0 < self._position_passes < POSITION_PASSES:
-            self._log.warning("position.differs", book=held, venue=position.quantity)
-            self._reconciling.want("position differs")
-            self._reconciling.try_again(in_ms=self._config.visibility_ms)
-            return
-        if is_different:
-            await self._quarantine(f"position: book {held}, venue {position.quantity}")
-        self._reconciling.complete(reconciled.number)
-
-    def _ignores_position(self) -> bool:
-        return self._config.grid.starting_position is StartingPosition.IGNORE
-
-    async def _take_over(self, position: VenuePosition) -> bool:
-        """Apply the ``starting_position`` rule before the first order; False: not yet possible."""
-        state = self._recorder.state
-        if state.anchor is not None or state.orders or position.quantity == ZERO:
-            return True
-        if state.price is None and self._config.grid.starting_position is StartingPosition.ADOPT:
-            return False
-        started = starting_position(
-            state,
-            self._config.grid,
-            venue_quantity=position.quantity,
-            venue_average_price=position.average_price,
-            now_ms=self._clock.now_ms(),
-        )
-        if started.refusal:
-            await self._quarantine(started.refusal)
-        await self._recorder.record(started.facts)
-        return True
 
     async def _quarantine(self, reason: str) -> None:
         if not self._recorder.state.quarantine:
