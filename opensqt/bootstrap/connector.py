@@ -17,8 +17,9 @@ import uvloop
 from opensqt.bootstrap.runtime import Runtime, connector_name, fresh_bytes
 from opensqt.core.ids import AccountName
 from opensqt.engine.connector_guard import ConnectorGuard, GuardConfig
+from opensqt.engine.store_watch import CONFIRM_WITHIN_MS, observe_forever
 from opensqt.ports.exchange import VenueUnavailableError
-from opensqt.ports.registry import RegistryError, RegistryPort
+from opensqt.ports.registry import RegistryPort
 from opensqt.rpc.auth import ServerSecurity
 from opensqt.rpc.endpoint import Endpoint
 from opensqt.rpc.exchange_legacy import FullExchangeServicer
@@ -36,9 +37,6 @@ from opensqt.venues.transport import Credentials
 KeyProvider: TypeAlias = Callable[[], Credentials]
 """Reads the account's keys; called once, in the connector's process."""
 
-POLL_MS: Final = 500
-CONFIRM_WITHIN_MS: Final = 2_000
-"""Without a look at kill switch and lease for this long only orders that reduce risk pass."""
 _START_AGAIN_MS: Final = 500
 _FINISH_MS: Final = 3_000
 _MARKET: Final = "perp"
@@ -108,7 +106,7 @@ class Connector:
             server.listen(endpoint)
             self._run("events", servicer.fanout.run())
             if self._config.reads_store:
-                self._run("store", self._observe_forever(guard))
+                self._run("store", self._observe(guard))
             await server.start()
         except BaseException:
             endpoint.release()
@@ -191,22 +189,14 @@ class Connector:
         while self._guard.in_flight and self._clock.monotonic_ms() < until_ms:
             await self._clock.sleep_ms(10)
 
-    async def _observe_forever(self, guard: ConnectorGuard) -> None:
-        registry: RegistryPort | None = None
-        while True:
-            try:
-                if registry is None:
-                    registry = await self._opened_registry()
-                if registry is not None:
-                    asked_ms = self._clock.monotonic_ms()
-                    lease = await registry.account_lease(self._config.account)
-                    kill = await registry.kill_row()
-                    epoch = 0 if lease is None else lease.epoch
-                    guard.observe(account_epoch=epoch, kill=kill, asked_ms=asked_ms)
-            except RegistryError as error:
-                # Opens are refused by the guard when this goes on.
-                self._log.warning("connector.store_unavailable", error=str(error))
-            await self._clock.sleep_ms(POLL_MS)
+    async def _observe(self, guard: ConnectorGuard) -> None:
+        await observe_forever(
+            guard,
+            self._config.account,
+            opened=self._opened_registry,
+            clock=self._clock,
+            log=self._log,
+        )
 
     async def _opened_registry(self) -> RegistryPort | None:
         location = self._config.runtime.location

@@ -1,9 +1,7 @@
 """Composition root of one exchange process: the hub, the gate and the lease of one account.
 
-Start: take the account's lease (at once when its holder is proven dead), fence older epochs at the
-connector, serve the links of the managers. From then on the control store is read twice a second,
-never on the order path: kill switch and lease go to the gate, which shuts by itself when nothing
-was confirmed for two seconds.
+Start: take the account's lease (at once when its holder is proven dead) and serve the links of the
+managers. What holding the account means is ``opensqt.engine.account_holder``'s business.
 """
 
 import asyncio
@@ -15,11 +13,9 @@ from typing import Final
 
 from opensqt.bootstrap.runtime import Runtime, connector_name, fresh_bytes, link_name
 from opensqt.core.ids import AccountName, ClientOrderId, UnitId
-from opensqt.engine.cancel_all import cancel_all
-from opensqt.engine.gate import Gate
-from opensqt.engine.hub import Hub
-from opensqt.ports.exchange import VenuePort, VenueUnavailableError
-from opensqt.ports.registry import AccountLease, LeaseLostError, RegistryError
+from opensqt.engine.account_holder import AccountHolder, take_account
+from opensqt.ports.exchange import VenueUnavailableError
+from opensqt.ports.registry import AccountLease
 from opensqt.rpc.endpoint import Endpoint, FixedLocator, UnixLocator
 from opensqt.rpc.exchange_client import GrpcExchange
 from opensqt.rpc.link_server import link_service
@@ -28,27 +24,15 @@ from opensqt.storage.control import SqlControlStore, open_control
 from opensqt.system import log, process
 from opensqt.system.clock import SystemClock
 
-LEASE_TTL_MS: Final = 10_000
-RENEW_MS: Final = 3_000
-POLL_MS: Final = 500
-RETRY_MS: Final = 500
 MEMORY_EVERY_MS: Final = 10_000
 _MEBIBYTE: Final = 1 << 20
-
-
-class AccountLostError(Exception):
-    """Another process holds the account: this one must end and never write again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Serving:
     """Everything that exists once the account is ours."""
 
-    registry: SqlControlStore
-    deployment: str
-    venue: VenuePort
-    gate: Gate
-    hub: Hub
+    holder: AccountHolder
     server: RpcServer
 
 
@@ -78,7 +62,6 @@ class ExchangeProcess:
         self._log = log.get("opensqt.exchange", account=account)
         self._lease: AccountLease | None = None
         self._serving: _Serving | None = None
-        self._fenced: tuple[int, int] | None = None
         self._memory_mb: int | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -87,7 +70,7 @@ class ExchangeProcess:
         """Return in one word what the process does."""
         if self._serving is None:
             return "starting"
-        return "shut" if self._serving.gate.shut_reason else "open"
+        return "shut" if self._serving.holder.gate.shut_reason else "open"
 
     async def start(self) -> None:
         """Take the account and serve; raise what keeps it from doing so, to be called again."""
@@ -100,7 +83,13 @@ class ExchangeProcess:
         run = self._runtime.open_run_dir()
         endpoint = Endpoint(run.path, link_name(self._account))
         try:
-            self._lease = await self._acquire(registry)
+            self._lease = await take_account(
+                self._account,
+                registry=registry,
+                holder=process.holder(),
+                is_dead=process.is_proven_dead,
+                clock=self._clock,
+            )
             serving = await self._compose(registry, self._lease, run.path)
             serving.server.listen(endpoint)
             await serving.server.start()
@@ -109,8 +98,7 @@ class ExchangeProcess:
             raise
         self._serving = serving
         self._tasks = [
-            asyncio.create_task(self._guarded(serving.hub.run()), name="exchange.hub"),
-            asyncio.create_task(self._guarded(self._poll(serving)), name="exchange.poll"),
+            asyncio.create_task(self._guarded(serving.holder.run()), name="exchange.holder"),
             asyncio.create_task(self._watch_memory(), name="exchange.memory"),
         ]
         process.spare_collector()
@@ -119,7 +107,7 @@ class ExchangeProcess:
     async def stop(self) -> None:
         """Shut the gate and stop serving; orders at the venue stay as they are."""
         if self._serving is not None:
-            self._serving.gate.close_down()
+            self._serving.holder.gate.close_down()
             await self._serving.server.stop()
         for task in self._tasks:
             task.cancel()
@@ -130,24 +118,9 @@ class ExchangeProcess:
 
         Raise ``VenueUnavailableError`` when the venue was not seen.
         """
-        serving = self._serving
-        if serving is None:
+        if self._serving is None:
             raise VenueUnavailableError("the exchange process is starting")
-        # A process of the unit that nobody could end must not go on behind our back.
-        stored_epoch: int | None = None
-        try:
-            stored_epoch = await serving.registry.next_symbol_epoch(unit)
-        except RegistryError as error:
-            self._log.warning("exchange.store_unavailable", reason=str(error))
-        epoch = serving.hub.expel(unit, stored_epoch=stored_epoch)
-        return await cancel_all(
-            unit,
-            venue=serving.venue,
-            gate=serving.gate,
-            deployment=serving.deployment,
-            epoch=epoch,
-            clock=self._clock,
-        )
+        return await self._serving.holder.cancel_orders(unit)
 
     def snapshot(self) -> dict[str, object]:
         """Return the status of the process as ``SpawnPort.exchange_snapshot`` describes it."""
@@ -161,7 +134,7 @@ class ExchangeProcess:
         }
         if self._serving is None:
             return answer
-        gate, hub = self._serving.gate, self._serving.hub
+        gate, hub = self._serving.holder.gate, self._serving.holder.hub
         sessions = hub.sessions
         return answer | {
             "gate_reason": gate.shut_reason,
@@ -175,17 +148,6 @@ class ExchangeProcess:
 
     # -- starting
 
-    async def _acquire(self, registry: SqlControlStore) -> AccountLease:
-        held = await registry.account_lease(self._account)
-        take_over = held is not None and process.is_proven_dead(held.holder)
-        return await registry.acquire_account(
-            self._account,
-            holder=process.holder(),
-            now_ms=self._clock.now_ms(),
-            ttl_ms=LEASE_TTL_MS,
-            take_over=take_over,
-        )
-
     async def _compose(
         self, registry: SqlControlStore, lease: AccountLease, run_path: Path
     ) -> _Serving:
@@ -198,23 +160,16 @@ class ExchangeProcess:
         venue = GrpcExchange(
             locate, subscriber=f"exchange-{lease.epoch}", account=str(self._account)
         )
-        gate = Gate(venue, clock=self._clock, log=self._log)
-        hub = Hub(
-            venue,
-            gate,
-            epoch_of=registry.symbol_epoch,
-            session_prefix=f"{self._account}-{lease.epoch}",
+        holder = AccountHolder(
+            lease,
+            deployment=await registry.deployment(),
+            registry=registry,
+            venue=venue,
             clock=self._clock,
             log=self._log,
         )
-        return _Serving(
-            registry=registry,
-            deployment=await registry.deployment(),
-            venue=venue,
-            gate=gate,
-            hub=hub,
-            server=RpcServer([link_service(hub.attach, log=self._log)]),
-        )
+        server = RpcServer([link_service(holder.hub.attach, log=self._log)])
+        return _Serving(holder=holder, server=server)
 
     # -- running
 
@@ -224,62 +179,7 @@ class ExchangeProcess:
             await work
         except Exception as error:  # noqa: BLE001 - the outermost loop of the process
             self._log.exception("exchange.failed")
-            if self._serving is not None:
-                self._serving.gate.lose()
             self._ended(f"{type(error).__name__}: {error}")
-
-    async def _poll(self, serving: _Serving) -> None:
-        renewed_ms = self._clock.monotonic_ms()
-        while True:
-            try:
-                await self._confirm(serving)
-                if self._clock.monotonic_ms() - renewed_ms >= RENEW_MS:
-                    await self._renew(serving)
-                    renewed_ms = self._clock.monotonic_ms()
-            except LeaseLostError as error:
-                serving.gate.lose()
-                raise AccountLostError(str(error)) from error
-            except RegistryError as error:
-                # The gate shuts by itself when nothing has been confirmed for two seconds.
-                self._log.warning("exchange.store_unavailable", reason=str(error))
-            await self._clock.sleep_ms(POLL_MS)
-
-    async def _confirm(self, serving: _Serving) -> None:
-        """Read the kill switch and the lease; open the gate only behind a fenced connector."""
-        assert self._lease is not None
-        asked_ms = self._clock.monotonic_ms()
-        held = await serving.registry.account_lease(self._account)
-        if held is None or held.epoch != self._lease.epoch:
-            raise LeaseLostError(f"account {self._account} was taken over: {held}")
-        kill = await serving.registry.kill_row()
-        await self._fence(serving, kill.epoch if kill.is_engaged else 0)
-        if self._fenced is not None:
-            epoch = self._lease.epoch
-            serving.gate.confirm(kill=kill, account_epoch=epoch, asked_ms=asked_ms)
-
-    async def _fence(self, serving: _Serving, kill_epoch: int) -> None:
-        assert self._lease is not None
-        wanted = (self._lease.epoch, kill_epoch)
-        if self._fenced == wanted:
-            return
-        try:
-            in_flight = await serving.venue.fence(
-                account_epoch=self._lease.epoch, kill_epoch=kill_epoch
-            )
-        except VenueUnavailableError as error:
-            self._log.warning("exchange.not_fenced", reason=str(error))
-            return
-        self._fenced = wanted
-        self._log.info("exchange.fenced", epoch=wanted[0], kill=wanted[1], in_flight=in_flight)
-
-    async def _renew(self, serving: _Serving) -> None:
-        assert self._lease is not None
-        self._lease = await serving.registry.renew_account(
-            self._lease, now_ms=self._clock.now_ms(), ttl_ms=LEASE_TTL_MS
-        )
-        removed = {row.unit for row in await serving.registry.units() if row.is_removed}
-        for unit in removed & set(serving.hub.sessions):
-            await serving.hub.forget(unit)
 
     async def _watch_memory(self) -> None:
         while True:
