@@ -88,7 +88,8 @@ class _Api:
 
     async def faults(self, _: web.Request) -> web.Response:
         kinds = {kind.value: text for kind, text in MEANING.items()}
-        return _json({"faults": self._controls.faults.as_json(), "kinds": kinds})
+        faults = self._controls.faults
+        return _json({"faults": faults.as_json(), "hits": faults.hits, "kinds": kinds})
 
     async def add_faults(self, request: web.Request) -> web.Response:
         body = await _body(request)

@@ -6,6 +6,7 @@ kinds do is said once, in ``MEANING``, and shown by the control API.
 """
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -166,12 +167,18 @@ class Faults:
         self._seed = seed
         self._monotonic_ms = monotonic_ms
         self._rules: list[Fault] = []
+        self._hits: Counter[FaultKind] = Counter()
         self._id_next = 1
 
     @property
     def strikes_frames(self) -> bool:
         """Tell whether any rule is about stream events."""
         return any(rule.kind in OF_FRAMES for rule in self._rules)
+
+    @property
+    def hits(self) -> Mapping[str, int]:
+        """Return how often each kind has acted, rules that are used up or lifted included."""
+        return {kind.value: count for kind, count in self._hits.items()}
 
     def add(self, description: Mapping[str, object]) -> Fault:
         """Put a rule in force; raise ``FaultError`` naming what is wrong with it."""
@@ -244,6 +251,7 @@ class Faults:
         self._lift_outlived()
         rules = [rule for rule in self._rules if (rule.kind in OF_FRAMES) is of_frames]
         struck = [rule for rule in rules if rule.strikes(method, path)]
+        self._hits.update(rule.kind for rule in struck)
         self._rules = [rule for rule in self._rules if rule.count != 0]
         return struck
 

@@ -71,6 +71,9 @@ FAULTS: dict[str, dict[str, object]] = {
 }
 COUNTS = {"forgets": None, "events-twice": None, "events-overtake": None, "garbage": None}
 
+ASKED = ("lookup-lies", "forgets")
+"""Faults of questions, which are asked only about what is not heard of."""
+
 
 async def offered(flow: Scenario) -> None:
     """Wait until everything held is offered: a client that was banned waits before it sends."""
@@ -88,8 +91,10 @@ async def offered(flow: Scenario) -> None:
 async def test_no_trouble_of_a_venue_doubles_or_loses_anything(tmp_path: Path) -> None:
     async def play(folder: Path, name: str) -> None:
         async with scenario(folder, patience_s=6 * SETTLE_S) as flow:
-            if name == "lookup-lies":
+            if name in ASKED:
+                # Nobody else tells of them either: only a look-up can.
                 await flow.fault("drop_reply", PLACE, count=2)
+                await flow.fault("silence", "/private", count=None, delay_ms=1_500)
             fault = dict(FAULTS[name])
             kind, route = str(fault.pop("kind")), str(fault.pop("route"))
             count = None if name in COUNTS or "lasts_ms" in fault else 2
@@ -98,6 +103,7 @@ async def test_no_trouble_of_a_venue_doubles_or_loses_anything(tmp_path: Path) -
                 await flow.jump(price, settle=False)
 
             await flow.settle()
+            assert await flow.struck(kind), f"no {kind} struck"
             await flow.clear_faults()
             await offered(flow)
             await flow.price("3012.10")

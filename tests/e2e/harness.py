@@ -72,7 +72,7 @@ class Scenario:
     unit: UnitId
     config: UnitConfig
     row: UnitRecord
-    engine: str = "simple"
+    engine: str = "dbos"
     workflow_abi: str = ""
     store: str = ""
     """Address of the PostgreSQL server the processes use; empty = files."""
@@ -141,6 +141,10 @@ class Scenario:
         """Let something go wrong at the venue; ``count`` None = until it is cleared."""
         body = {"kind": kind, "route": route, "count": count, **values}
         await self._post("faults", body)
+
+    async def struck(self, kind: str) -> int:
+        """Return how often the venue's faults of this kind have acted, those used up included."""
+        return int((await self._get("faults"))["hits"].get(kind, 0))
 
     async def clear_faults(self) -> None:
         """Let nothing go wrong any more."""

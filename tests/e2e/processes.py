@@ -73,7 +73,7 @@ class ProcessSpec:
     port: int
     ca_file: str
     log_file: str
-    engine: str = "simple"
+    engine: str = "dbos"
     store: str = ""
     """Address of a PostgreSQL server; empty = files in the data folder."""
     workflow_abi: str = ""

@@ -73,7 +73,7 @@ async def scenario(
     begin: bool = True,
     crashes: Sequence[Crash] = (),
     patience_s: float = SETTLE_S,
-    engine: str = "simple",
+    engine: str = "dbos",
     store: str = "",
     witness_store: str = "",
 ) -> AsyncIterator[Scenario]:
