@@ -19,6 +19,8 @@ from opensqt.core.symbol import SymbolState
 LOOKUP_FIRST_MS: Final = 250
 LOOKUP_MAX_MS: Final = 5_000
 _LOOKUP_DOUBLINGS_MAX: Final = 5
+SPARE_MS: Final = 1_000
+"""By how much a connector must be older than an order of which it says that it never left."""
 # Trades are asked for again over this much of the past: histories lag and are not ordered by time.
 TRADE_OVERLAP_MS: Final = 60_000
 # Venues forget trades after ninety days and answer no older question completely; what a backup
@@ -61,6 +63,20 @@ def proves_absence(  # noqa: PLR0913 - the rule has this many conditions, each i
         and len(late) > 1
         and max(late) - min(late) >= visibility_ms
     )
+
+
+def proves_unsent(
+    order: Order, *, unsent_ms: int, handed_ms: int, monotonic_ms: int, now_ms: int
+) -> bool:
+    """Tell whether an order is proven never to have left.
+
+    Whoever every order must pass has certainly not let it leave for ``unsent_ms``, and never will.
+    ``handed_ms`` is when this process handed it over, ``monotonic_ms`` the same clock when the word
+    came. Both clocks must say that the word covers the whole time: either may be wrong once a
+    machine has slept, or was set.
+    """
+    gone_ms = max(monotonic_ms - handed_ms, now_ms - order.created_ms)
+    return order.status is OrderStatus.UNKNOWN and unsent_ms >= gone_ms + SPARE_MS
 
 
 def trades_since_ms(state: SymbolState, *, now_ms: int, booked_ms: UnixMs | None = None) -> UnixMs:

@@ -8,6 +8,7 @@ Invariants:
 
 * a client order id reaches the venue at most once while it is remembered, and it is remembered for
   longer than any deadline the guard lets pass: a later repetition is refused for its deadline;
+* what was disowned is never written;
 * the enforced epochs only rise;
 * a caller that goes away does not take its request back: the request runs to its end and its answer
   is kept.
@@ -78,6 +79,9 @@ class ConnectorGuard:
         self._known: dict[ClientOrderId, _Known] = {}
         self._answered: deque[ClientOrderId] = deque()
         self._in_flight: dict[ClientOrderId, None] = {}
+        self._started_ms = clock.monotonic_ms()
+        self._disowned: dict[ClientOrderId, int] = {}
+        """When each was disowned, of the monotonic clock; oldest first."""
 
     @property
     def account_epoch(self) -> int:
@@ -128,6 +132,8 @@ class ConnectorGuard:
     async def place(self, request: PlaceRequest) -> Outcome:
         """Send an order once; a repeated call gets the first call's answer."""
         self._forget()
+        if request.client_order_id in self._disowned:
+            return _not_sent(VenueCode.DEADLINE, "it was given up before it came")
         known = self._known.get(request.client_order_id)
         if known is None:
             known = self._admit(request)
@@ -149,6 +155,23 @@ class ConnectorGuard:
             return await self._venue.cancel(request)
         except Exception as error:  # noqa: BLE001 - whatever failed, the request may have left
             return _unknown(error)
+
+    async def disown(self, client_order_id: ClientOrderId, *, deadline_ms: UnixMs) -> int:
+        """Never write an order from now on; return for how long it certainly was not written."""
+        self._forget()
+        if self._clock.now_ms() < deadline_ms or self._may_have_left(client_order_id):
+            return 0
+        now_ms = self._clock.monotonic_ms()
+        self._disowned.pop(client_order_id, None)
+        self._disowned[client_order_id] = now_ms
+        return min(now_ms - self._started_ms, self._config.memory_ms)
+
+    def _may_have_left(self, client_order_id: ClientOrderId) -> bool:
+        known = self._known.get(client_order_id)
+        if known is None:
+            return False
+        is_answered = client_order_id not in self._in_flight and known.answer.done()
+        return not is_answered or known.answer.result().outcome is not OutcomeClass.NOT_SENT
 
     def _admit(self, request: PlaceRequest) -> _Known:
         refusal = self._refuse(request)
@@ -215,6 +238,11 @@ class ConnectorGuard:
         oldest_ms = self._clock.monotonic_ms() - self._config.memory_ms
         while self._answered and self._known[self._answered[0]].answered_ms < oldest_ms:
             del self._known[self._answered.popleft()]
+        # From a minute after its deadline on an id needs no memory to be refused.
+        for client_order_id, disowned_ms in tuple(self._disowned.items()):
+            if disowned_ms >= oldest_ms:
+                break
+            del self._disowned[client_order_id]
 
     # --------------------------------------------------------------------------------- reads
 

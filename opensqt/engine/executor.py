@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Protocol
+from typing import Final, Protocol
 
 from opensqt.core.facts import CancelIntended, Evidence, Fact, OrderIntended
 from opensqt.core.ids import ClientOrderId, Symbol, UnixMs
@@ -11,6 +11,9 @@ from opensqt.engine.evidence import placed, reported
 from opensqt.ports.clock import ClockPort
 from opensqt.ports.exchange import CancelRequest, Outcome, PlaceRequest, VenueCode
 from opensqt.ports.telemetry import LogPort
+
+HANDED_KEPT: Final = 1_000
+"""Of how many orders it is known when they were handed over; older ones are long settled."""
 
 
 class OrderGateway(Protocol):
@@ -51,6 +54,7 @@ class Executor:
         self._doubted = doubted
         self._tasks: set[asyncio.Task[None]] = set()
         self.in_flight: set[ClientOrderId] = set()
+        self._handed_ms: dict[ClientOrderId, int] = {}
 
     def cancel(self, intended: CancelIntended) -> asyncio.Task[None]:
         """Send a cancel in the background."""
@@ -62,7 +66,15 @@ class Executor:
 
     def place(self, intended: OrderIntended) -> asyncio.Task[None]:
         """Send an order in the background."""
+        # Before the first byte: what is older than this moment knows all of the order's way.
+        self._handed_ms[intended.client_order_id] = self._clock.monotonic_ms()
+        if len(self._handed_ms) > HANDED_KEPT:
+            del self._handed_ms[next(iter(self._handed_ms))]
         return self._spawn(self._place(intended))
+
+    def handed_ms(self, client_order_id: ClientOrderId) -> int | None:
+        """Return the monotonic time at which an order was handed over; None when not by us."""
+        return self._handed_ms.get(client_order_id)
 
     def abandon(self) -> None:
         """Stop waiting for answers: the process gives the unit up."""

@@ -1,10 +1,10 @@
 """Answering a manager's questions about its symbol."""
 
-from opensqt.ports.exchange import ExchangePort, UnknownSymbolError, VenueUnavailableError
+from opensqt.ports.exchange import UnknownSymbolError, VenuePort, VenueUnavailableError
 from opensqt.ports.link import Answer, Query, QueryKind
 
 
-async def answer(query: Query, venue: ExchangePort) -> Answer:
+async def answer(query: Query, venue: VenuePort) -> Answer:
     """Return what the venue says, or an answer whose ``error`` says that nothing was learnt."""
     try:
         return await _ask(query, venue)
@@ -13,7 +13,9 @@ async def answer(query: Query, venue: ExchangePort) -> Answer:
         return Answer(request_id=query.request_id, error=reason)
 
 
-async def _ask(query: Query, venue: ExchangePort) -> Answer:
+async def _ask(  # noqa: C901 - one arm per kind
+    query: Query, venue: VenuePort
+) -> Answer:
     number = query.request_id
     match query.kind:
         case QueryKind.ORDER:
@@ -36,3 +38,12 @@ async def _ask(query: Query, venue: ExchangePort) -> Answer:
             return Answer(request_id=number, balances=await venue.balances())
         case QueryKind.TIME:
             return Answer(request_id=number, time_ms=await venue.server_time_ms())
+        case QueryKind.DISOWN:
+            return await _disown(query, venue)
+
+
+async def _disown(query: Query, venue: VenuePort) -> Answer:
+    if query.client_order_id is None:
+        return Answer(request_id=query.request_id, error="expected the id of an order")
+    unsent_ms = await venue.disown(query.client_order_id, deadline_ms=query.deadline_ms)
+    return Answer(request_id=query.request_id, unsent_ms=unsent_ms)

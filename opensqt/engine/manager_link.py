@@ -334,6 +334,17 @@ class ManagerLink:
         hello = self._owner.hello(session="", acked_seq=0)
         return (await self._ask(QueryKind.TIME, hello.unit.symbol)).time_ms
 
+    async def disown(self, client_order_id: ClientOrderId, *, deadline_ms: UnixMs) -> int:
+        """Have an order never leave; return for how long it certainly has not, 0 = who knows."""
+        hello = self._owner.hello(session="", acked_seq=0)
+        answer = await self._ask(
+            QueryKind.DISOWN,
+            hello.unit.symbol,
+            client_order_id=client_order_id,
+            deadline_ms=deadline_ms,
+        )
+        return answer.unsent_ms
+
     async def _order(self, build: Callable[[int], Place | Cancel]) -> Outcome:
         if self._transport is None or not self._attached:
             return Outcome(
@@ -369,6 +380,7 @@ class ManagerLink:
         client_order_id: ClientOrderId | None = None,
         venue_order_id: VenueOrderId | None = None,
         since_ms: UnixMs | None = None,
+        deadline_ms: UnixMs | None = None,
     ) -> Answer:
         transport = self._transport
         if transport is None or not self._attached:
@@ -382,6 +394,7 @@ class ManagerLink:
             client_order_id=client_order_id,
             venue_order_id=venue_order_id,
             since_ms=since_ms or UnixMs(0),
+            deadline_ms=deadline_ms or UnixMs(0),
         )
         try:
             transport.send(query)

@@ -1,23 +1,34 @@
 """Finding out what became of orders: look-ups with back-off, and proof of absence.
 
 The resolver only asks and reports. It never sends an order, and it declares one absent only by
-``core.reconcile.proves_absence``. Its memory (how often, since when) is lost with the process,
-which only makes a proof take longer.
+``core.reconcile.proves_absence``, or never sent by ``proves_unsent``. Its memory (how often, since
+when) is lost with the process, which only makes a proof take longer.
 """
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from opensqt.core.facts import Evidence, Fact, OrderReported
 from opensqt.core.ids import ClientOrderId, Symbol, UnixMs
 from opensqt.core.orders import Order, OrderStatus
-from opensqt.core.reconcile import TRADE_OVERLAP_MS, lookup_wait_ms, proves_absence
+from opensqt.core.reconcile import (
+    TRADE_OVERLAP_MS,
+    lookup_wait_ms,
+    proves_absence,
+    proves_unsent,
+)
 from opensqt.core.symbol import SymbolState
 from opensqt.engine.evidence import contradictions, reported
 from opensqt.ports.clock import ClockPort
-from opensqt.ports.exchange import ExchangePort, Listing, VenueOrder, VenueUnavailableError
+from opensqt.ports.exchange import (
+    CustodyPort,
+    ExchangePort,
+    Listing,
+    VenueOrder,
+    VenueUnavailableError,
+)
 from opensqt.ports.telemetry import LogPort
 
 # A cancel the venue has not confirmed within this time is looked up.
@@ -38,12 +49,16 @@ class _Doubt:
     """Whether somebody asked for a look, although the state looks settled enough."""
 
 
+class ResolverPort(ExchangePort, CustodyPort, Protocol):
+    """Whom the resolver asks."""
+
+
 class Resolver:
     """One unit's open questions."""
 
     def __init__(  # noqa: PLR0913 - collaborators, each used
         self,
-        venue: ExchangePort,
+        venue: ResolverPort,
         *,
         symbol: Symbol,
         clock: ClockPort,
@@ -51,12 +66,14 @@ class Resolver:
         found: Callable[[Fact], None],
         trades_wanted: Callable[[], None],
         answered: Callable[[], None],
+        handed_ms: Callable[[ClientOrderId], int | None],
         horizon_ms: int,
         visibility_ms: int,
     ) -> None:
         """Ask ``venue``; report through ``found`` and ``trades_wanted``.
 
-        ``answered`` is called after every look-up: there may be a next one to plan.
+        ``answered`` is called after every look-up: there may be a next one to plan. ``handed_ms``
+        says when this process handed an order over, monotonic time, None when it did not.
         """
         self._venue = venue
         self._symbol = symbol
@@ -65,6 +82,7 @@ class Resolver:
         self._found = found
         self._trades_wanted = trades_wanted
         self._answered = answered
+        self._handed_ms = handed_ms
         self._horizon_ms = horizon_ms
         self._visibility_ms = visibility_ms
         self._doubts: dict[ClientOrderId, _Doubt] = {}
@@ -134,7 +152,8 @@ class Resolver:
                 self._trades_wanted()
             else:
                 doubt.not_found_ms.append(started_ms)
-                await self._consider_absence(order, doubt)
+                if not await self._is_proven_unsent(order):
+                    await self._consider_absence(order, doubt)
         except VenueUnavailableError as error:
             self._log.debug(
                 "lookup.failed", client_order_id=order.client_order_id, reason=str(error)
@@ -151,6 +170,40 @@ class Resolver:
         self._found(reported(found, evidence=Evidence.LOOKUP, at_ms=self._clock.now_ms()))
         if found.cumulative_quantity > order.applied_quantity:
             self._trades_wanted()
+
+    async def _is_proven_unsent(self, order: Order) -> bool:
+        """Have an order disowned that nobody has seen; report it if that proves anything."""
+        handed_ms = self._handed_ms(order.client_order_id)
+        if handed_ms is None or order.status is not OrderStatus.UNKNOWN:
+            return False
+        try:
+            unsent_ms = await self._venue.disown(
+                order.client_order_id, deadline_ms=order.deadline_ms
+            )
+        except VenueUnavailableError as error:
+            self._log.debug(
+                "order.not_disowned", client_order_id=order.client_order_id, reason=str(error)
+            )
+            return False
+        is_proven = proves_unsent(
+            order,
+            unsent_ms=unsent_ms,
+            handed_ms=handed_ms,
+            monotonic_ms=self._clock.monotonic_ms(),
+            now_ms=self._clock.now_ms(),
+        )
+        if is_proven:
+            self._log.warning("order.never_left", client_order_id=order.client_order_id)
+            self._found(
+                OrderReported(
+                    client_order_id=order.client_order_id,
+                    status=OrderStatus.NOT_SENT,
+                    reason="never left",
+                    evidence=Evidence.LOCAL,
+                    at_ms=self._clock.now_ms(),
+                )
+            )
+        return is_proven
 
     async def _consider_absence(self, order: Order, doubt: _Doubt) -> None:
         if not self._is_due(order, doubt):

@@ -136,6 +136,7 @@ class SymbolEngine:
             found=self._mailbox.put_fact,
             trades_wanted=self._reconciling.fetch_trades,
             answered=self._mailbox.wake,
+            handed_ms=lambda one: self._executor.handed_ms(one),  # noqa: PLW0108 - made later
             horizon_ms=self._config.horizon_ms,
             visibility_ms=self._config.visibility_ms,
         )

@@ -55,7 +55,6 @@ class VenueCode(StrEnum):
     KILLED = "ErrKilled"
     DEADLINE = "ErrDeadline"
     GATE_SHUT = "ErrGateShut"
-    STALE_PRICE = "ErrStalePrice"
     RISK = "ErrRisk"
     BUSY = "ErrBusy"
     LINK_DOWN = "ErrLinkDown"
@@ -285,7 +284,18 @@ class EventSource(Protocol):
         """Set which symbols' prices are wanted; idempotent, replaces the earlier set."""
 
 
-class VenuePort(ExchangePort, EventSource, Protocol):
+class CustodyPort(Protocol):
+    """The word of whoever every order must pass."""
+
+    async def disown(self, client_order_id: ClientOrderId, *, deadline_ms: UnixMs) -> int:
+        """Never let an order leave from now on; return for how long it certainly has not left.
+
+        Milliseconds up to the answer, 0 = it may have left, or may still: nothing was changed.
+        Raise ``VenueUnavailableError`` when nobody answered.
+        """
+
+
+class VenuePort(ExchangePort, EventSource, CustodyPort, Protocol):
     """Requests and events of one venue account: what the connector offers."""
 
     async def fence(self, *, account_epoch: int, kill_epoch: int) -> tuple[ClientOrderId, ...]:

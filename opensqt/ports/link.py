@@ -147,6 +147,7 @@ class Answer:
     instrument: Instrument | None = None
     balances: tuple[Balance, ...] = ()
     time_ms: UnixMs = _EPOCH
+    unsent_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +210,8 @@ class QueryKind(StrEnum):
     INSTRUMENT = "instrument"
     BALANCES = "balances"
     TIME = "time"
+    DISOWN = "disown"
+    """Never let an order leave, see ``CustodyPort``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +224,7 @@ class Query:
     client_order_id: ClientOrderId | None = None
     venue_order_id: VenueOrderId | None = None
     since_ms: UnixMs = _EPOCH
+    deadline_ms: UnixMs = _EPOCH
 
 
 Upward: TypeAlias = Hello | Band | Ack | Declare | Place | Cancel | Query

@@ -216,6 +216,14 @@ class GrpcExchange:
         response = await self._ask(lambda stub: stub.Fence, request)
         return tuple(map(ClientOrderId, response.in_flight_client_order_ids))
 
+    async def disown(self, client_order_id: ClientOrderId, *, deadline_ms: UnixMs) -> int:
+        """Have an order never written; return for how long it certainly was not, 0 = who knows."""
+        request = exchange_pb2.DisownOrderRequest(
+            client_order_id=client_order_id, deadline_ms=deadline_ms
+        )
+        response = await self._ask(lambda stub: stub.DisownOrder, request)
+        return int(response.unsent_ms)
+
     # -- events
 
     async def watch(self, symbols: frozenset[Symbol]) -> None:

@@ -216,6 +216,20 @@ class ExchangeServicer(ExchangeServiceServicer):
         )
         return exchange_pb2.FenceResponse(in_flight_client_order_ids=in_flight)
 
+    async def DisownOrder(
+        self, request: exchange_pb2.DisownOrderRequest, context: Context
+    ) -> exchange_pb2.DisownOrderResponse:
+        """Refuse an order from now on, and say for how long it was not written."""
+        name = await decoded(
+            context, lambda: text_required(request.client_order_id, "client_order_id")
+        )
+        unsent_ms = await asked(
+            context,
+            self.venue.disown(ClientOrderId(name), deadline_ms=UnixMs(request.deadline_ms)),
+        )
+        self._log.info("exchange.disowned", client_order_id=name, unsent_ms=unsent_ms)
+        return exchange_pb2.DisownOrderResponse(unsent_ms=unsent_ms)
+
     # -- events
 
     async def SubscribeEvents(

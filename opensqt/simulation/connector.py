@@ -195,6 +195,9 @@ class ConnectorClient(VenuePort):
             lambda guard: guard.fence(account_epoch=account_epoch, kill_epoch=kill_epoch)
         )
 
+    async def disown(self, client_order_id: ClientOrderId, *, deadline_ms: UnixMs) -> int:
+        return await self._ask(lambda guard: guard.disown(client_order_id, deadline_ms=deadline_ms))
+
     async def watch(self, symbols: frozenset[Symbol]) -> None:
         """Note the set: the simulation streams every symbol."""
         self.watched = symbols

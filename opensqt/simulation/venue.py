@@ -390,6 +390,11 @@ class VenueConnection:
         _ = account_epoch, kill_epoch
         return ()
 
+    async def disown(self, client_order_id: ClientOrderId, *, deadline_ms: UnixMs) -> int:
+        """Vouch for nothing: only a connector can."""
+        _ = client_order_id, deadline_ms
+        return 0
+
     async def events(self) -> AsyncIterator[tuple[VenueEvent, ...]]:
         """Yield events of a new stream until it is cut."""
         self._stream = Stream()

@@ -87,6 +87,7 @@ QUERY_KIND: Final = EnumMap(
         QueryKind.INSTRUMENT: link_pb2.QUERY_KIND_INSTRUMENT,
         QueryKind.BALANCES: link_pb2.QUERY_KIND_BALANCES,
         QueryKind.TIME: link_pb2.QUERY_KIND_TIME,
+        QueryKind.DISOWN: link_pb2.QUERY_KIND_DISOWN,
     }
 )
 
@@ -359,6 +360,7 @@ def _encode_query(query: Query) -> link_pb2.Query:
         client_order_id=query.client_order_id or "",
         venue_order_id=query.venue_order_id or "",
         since_ms=query.since_ms,
+        deadline_ms=query.deadline_ms,
     )
 
 
@@ -371,6 +373,7 @@ def _decode_query(message: link_pb2.Query) -> Query:
         client_order_id=ClientOrderId(client_order_id) if client_order_id else None,
         venue_order_id=_optional_venue_order_id(message.venue_order_id),
         since_ms=UnixMs(message.since_ms),
+        deadline_ms=UnixMs(message.deadline_ms),
     )
 
 
@@ -431,6 +434,7 @@ def _encode_answer(answer: Answer) -> link_pb2.Answer:
         instrument=None if answer.instrument is None else encode_instrument(answer.instrument),
         balances=map(encode_balance, answer.balances),
         time_ms=answer.time_ms,
+        unsent_ms=answer.unsent_ms,
     )
 
 
@@ -449,6 +453,7 @@ def _decode_answer(message: link_pb2.Answer) -> Answer:
         ),
         balances=tuple(decode_balance(one, "answer.balances") for one in message.balances),
         time_ms=UnixMs(message.time_ms),
+        unsent_ms=message.unsent_ms,
     )
 
 

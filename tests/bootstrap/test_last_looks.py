@@ -63,6 +63,9 @@ class SlowVenue(ObedientVenue):
     async def fence(self, *, account_epoch: int, kill_epoch: int) -> tuple[ClientOrderId, ...]:
         return tuple(self.writing)
 
+    async def disown(self, client_order_id: ClientOrderId, *, deadline_ms: UnixMs) -> int:
+        return 0
+
 
 class Scene:
     def __init__(self, loop: VirtualLoop) -> None:

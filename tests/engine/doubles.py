@@ -129,6 +129,10 @@ class ObedientVenue:
         _ = account_epoch, kill_epoch
         return ()
 
+    async def disown(self, client_order_id: ClientOrderId, *, deadline_ms: UnixMs) -> int:
+        _ = client_order_id, deadline_ms
+        return 0
+
     async def events(self) -> AsyncIterator[tuple[VenueEvent, ...]]:
         yield tuple(
             StreamState(kind=kind, phase=StreamPhase.LIVE, reason="test", at_ms=UnixMs(1))

@@ -73,6 +73,7 @@ class FakeVenue:
         self.canceled: list[CancelRequest] = []
         self.finished: list[str] = []
         self.fences: list[tuple[int, int]] = []
+        self.disowned: list[tuple[ClientOrderId, UnixMs]] = []
         self.watched: list[frozenset[Symbol]] = []
         self.outcome = Outcome(outcome=OutcomeClass.ACCEPTED)
         self.hold: asyncio.Event | None = None
@@ -131,6 +132,11 @@ class FakeVenue:
         self._fail()
         self.fences.append((account_epoch, kill_epoch))
         return (ClientOrderId("q7"),)
+
+    async def disown(self, client_order_id: ClientOrderId, *, deadline_ms: UnixMs) -> int:
+        self._fail()
+        self.disowned.append((client_order_id, deadline_ms))
+        return 7_000
 
     async def watch(self, symbols: frozenset[Symbol]) -> None:
         self._fail()

@@ -103,6 +103,15 @@ async def test_a_fence_reaches_the_venue_and_names_what_is_in_flight(run_dir: Pa
     assert venue.fences == [(4, 2)]
 
 
+async def test_disowning_reaches_the_venue_and_tells_for_how_long(run_dir: Path) -> None:
+    venue = FakeVenue()
+    async with connector(run_dir, venue), client(run_dir) as exchange:
+        unsent_ms = await exchange.disown(ClientOrderId("q7"), deadline_ms=NOW)
+
+    assert unsent_ms == 7_000
+    assert venue.disowned == [("q7", NOW)]
+
+
 QUERIES: dict[str, Callable[[GrpcExchange], Awaitable[object]]] = {
     "instrument": lambda exchange: exchange.instrument(SYMBOL),
     "find_order": lambda exchange: exchange.find_order(SYMBOL),
@@ -112,6 +121,7 @@ QUERIES: dict[str, Callable[[GrpcExchange], Awaitable[object]]] = {
     "balances": lambda exchange: exchange.balances(),
     "server_time_ms": lambda exchange: exchange.server_time_ms(),
     "fence": lambda exchange: exchange.fence(account_epoch=1, kill_epoch=0),
+    "disown": lambda exchange: exchange.disown(ClientOrderId("q7"), deadline_ms=NOW),
 }
 
 

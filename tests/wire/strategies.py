@@ -253,6 +253,7 @@ UPWARD: dict[type, SearchStrategy[Any]] = {
         client_order_id=st.none() | client_order_ids,
         venue_order_id=st.none() | venue_order_ids,
         since_ms=times,
+        deadline_ms=times,
     ),
 }
 DOWNWARD: dict[type, SearchStrategy[Any]] = {
@@ -283,6 +284,7 @@ DOWNWARD: dict[type, SearchStrategy[Any]] = {
         instrument=st.none() | instruments,
         balances=st.lists(balances, max_size=2).map(tuple),
         time_ms=times,
+        unsent_ms=numbers,
     ),
 }
 upward = st.one_of(*UPWARD.values())

@@ -479,6 +479,20 @@ class FenceResponse(_message.Message):
     in_flight_client_order_ids: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, in_flight_client_order_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class DisownOrderRequest(_message.Message):
+    __slots__ = ("client_order_id", "deadline_ms")
+    CLIENT_ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_MS_FIELD_NUMBER: _ClassVar[int]
+    client_order_id: str
+    deadline_ms: int
+    def __init__(self, client_order_id: _Optional[str] = ..., deadline_ms: _Optional[int] = ...) -> None: ...
+
+class DisownOrderResponse(_message.Message):
+    __slots__ = ("unsent_ms",)
+    UNSENT_MS_FIELD_NUMBER: _ClassVar[int]
+    unsent_ms: int
+    def __init__(self, unsent_ms: _Optional[int] = ...) -> None: ...
+
 class SubscribeEventsRequest(_message.Message):
     __slots__ = ("subscriber", "symbols")
     SUBSCRIBER_FIELD_NUMBER: _ClassVar[int]

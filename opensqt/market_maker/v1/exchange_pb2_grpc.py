@@ -227,6 +227,11 @@ class ExchangeServiceStub:
                 request_serializer=opensqt_dot_market__maker_dot_v1_dot_exchange__pb2.FenceRequest.SerializeToString,
                 response_deserializer=opensqt_dot_market__maker_dot_v1_dot_exchange__pb2.FenceResponse.FromString,
                 _registered_method=True)
+        self.DisownOrder = channel.unary_unary(
+                '/opensqt.market_maker.v1.ExchangeService/DisownOrder',
+                request_serializer=opensqt_dot_market__maker_dot_v1_dot_exchange__pb2.DisownOrderRequest.SerializeToString,
+                response_deserializer=opensqt_dot_market__maker_dot_v1_dot_exchange__pb2.DisownOrderResponse.FromString,
+                _registered_method=True)
         self.SubscribeEvents = channel.unary_stream(
                 '/opensqt.market_maker.v1.ExchangeService/SubscribeEvents',
                 request_serializer=opensqt_dot_market__maker_dot_v1_dot_exchange__pb2.SubscribeEventsRequest.SerializeToString,
@@ -509,6 +514,13 @@ class ExchangeServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DisownOrder(self, request, context):
+        """Never write an order from now on, and tell for how long it certainly was not written.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SubscribeEvents(self, request, context):
         """Prices, orders, trades, stream states and frame ages in one stream.
         """
@@ -715,6 +727,11 @@ def add_ExchangeServiceServicer_to_server(servicer, server):
                     servicer.Fence,
                     request_deserializer=opensqt_dot_market__maker_dot_v1_dot_exchange__pb2.FenceRequest.FromString,
                     response_serializer=opensqt_dot_market__maker_dot_v1_dot_exchange__pb2.FenceResponse.SerializeToString,
+            ),
+            'DisownOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.DisownOrder,
+                    request_deserializer=opensqt_dot_market__maker_dot_v1_dot_exchange__pb2.DisownOrderRequest.FromString,
+                    response_serializer=opensqt_dot_market__maker_dot_v1_dot_exchange__pb2.DisownOrderResponse.SerializeToString,
             ),
             'SubscribeEvents': grpc.unary_stream_rpc_method_handler(
                     servicer.SubscribeEvents,
@@ -1754,6 +1771,33 @@ class ExchangeService:
             '/opensqt.market_maker.v1.ExchangeService/Fence',
             opensqt_dot_market__maker_dot_v1_dot_exchange__pb2.FenceRequest.SerializeToString,
             opensqt_dot_market__maker_dot_v1_dot_exchange__pb2.FenceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DisownOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/opensqt.market_maker.v1.ExchangeService/DisownOrder',
+            opensqt_dot_market__maker_dot_v1_dot_exchange__pb2.DisownOrderRequest.SerializeToString,
+            opensqt_dot_market__maker_dot_v1_dot_exchange__pb2.DisownOrderResponse.FromString,
             options,
             channel_credentials,
             insecure,

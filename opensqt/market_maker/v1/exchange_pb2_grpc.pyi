@@ -93,6 +93,8 @@ class ExchangeServiceStub:
     """Clock of the venue."""
     Fence: _aio.UnaryUnaryMultiCallable[_exchange_pb2.FenceRequest, _exchange_pb2.FenceResponse]
     """Raise the epochs below which mutating calls are refused."""
+    DisownOrder: _aio.UnaryUnaryMultiCallable[_exchange_pb2.DisownOrderRequest, _exchange_pb2.DisownOrderResponse]
+    """Never write an order from now on, and tell for how long it certainly was not written."""
     SubscribeEvents: _aio.UnaryStreamMultiCallable[_exchange_pb2.SubscribeEventsRequest, _exchange_pb2.SubscribeEventsResponse]
     """Prices, orders, trades, stream states and frame ages in one stream."""
     WatchSymbols: _aio.UnaryUnaryMultiCallable[_exchange_pb2.WatchSymbolsRequest, _exchange_pb2.WatchSymbolsResponse]
@@ -366,6 +368,13 @@ class ExchangeServiceServicer:
         context: _aio.ServicerContext[_exchange_pb2.FenceRequest, _abc.Awaitable[_exchange_pb2.FenceResponse]],
     ) -> _abc.Awaitable[_exchange_pb2.FenceResponse]:
         """Raise the epochs below which mutating calls are refused."""
+
+    def DisownOrder(
+        self,
+        request: _exchange_pb2.DisownOrderRequest,
+        context: _aio.ServicerContext[_exchange_pb2.DisownOrderRequest, _abc.Awaitable[_exchange_pb2.DisownOrderResponse]],
+    ) -> _abc.Awaitable[_exchange_pb2.DisownOrderResponse]:
+        """Never write an order from now on, and tell for how long it certainly was not written."""
 
     def SubscribeEvents(
         self,

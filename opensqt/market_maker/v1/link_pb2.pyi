@@ -28,6 +28,7 @@ class QueryKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     QUERY_KIND_INSTRUMENT: _ClassVar[QueryKind]
     QUERY_KIND_BALANCES: _ClassVar[QueryKind]
     QUERY_KIND_TIME: _ClassVar[QueryKind]
+    QUERY_KIND_DISOWN: _ClassVar[QueryKind]
 PRICE_REFERENCE_UNSPECIFIED: PriceReference
 PRICE_REFERENCE_LAST: PriceReference
 PRICE_REFERENCE_MID: PriceReference
@@ -42,6 +43,7 @@ QUERY_KIND_POSITION: QueryKind
 QUERY_KIND_INSTRUMENT: QueryKind
 QUERY_KIND_BALANCES: QueryKind
 QUERY_KIND_TIME: QueryKind
+QUERY_KIND_DISOWN: QueryKind
 
 class AttachRequest(_message.Message):
     __slots__ = ("messages",)
@@ -276,23 +278,25 @@ class Reply(_message.Message):
     def __init__(self, request_id: _Optional[int] = ..., outcome: _Optional[_Union[_facts_pb2.OrderOutcome, _Mapping]] = ...) -> None: ...
 
 class Query(_message.Message):
-    __slots__ = ("request_id", "kind", "symbol", "client_order_id", "venue_order_id", "since_ms")
+    __slots__ = ("request_id", "kind", "symbol", "client_order_id", "venue_order_id", "since_ms", "deadline_ms")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     SYMBOL_FIELD_NUMBER: _ClassVar[int]
     CLIENT_ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     VENUE_ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     SINCE_MS_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_MS_FIELD_NUMBER: _ClassVar[int]
     request_id: int
     kind: QueryKind
     symbol: str
     client_order_id: str
     venue_order_id: str
     since_ms: int
-    def __init__(self, request_id: _Optional[int] = ..., kind: _Optional[_Union[QueryKind, str]] = ..., symbol: _Optional[str] = ..., client_order_id: _Optional[str] = ..., venue_order_id: _Optional[str] = ..., since_ms: _Optional[int] = ...) -> None: ...
+    deadline_ms: int
+    def __init__(self, request_id: _Optional[int] = ..., kind: _Optional[_Union[QueryKind, str]] = ..., symbol: _Optional[str] = ..., client_order_id: _Optional[str] = ..., venue_order_id: _Optional[str] = ..., since_ms: _Optional[int] = ..., deadline_ms: _Optional[int] = ...) -> None: ...
 
 class Answer(_message.Message):
-    __slots__ = ("request_id", "error", "order", "listing", "position", "instrument", "balances", "time_ms")
+    __slots__ = ("request_id", "error", "order", "listing", "position", "instrument", "balances", "time_ms", "unsent_ms")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
@@ -301,6 +305,7 @@ class Answer(_message.Message):
     INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
     BALANCES_FIELD_NUMBER: _ClassVar[int]
     TIME_MS_FIELD_NUMBER: _ClassVar[int]
+    UNSENT_MS_FIELD_NUMBER: _ClassVar[int]
     request_id: int
     error: str
     order: _facts_pb2.OrderReport
@@ -309,4 +314,5 @@ class Answer(_message.Message):
     instrument: _facts_pb2.InstrumentReport
     balances: _containers.RepeatedCompositeFieldContainer[_facts_pb2.BalanceReport]
     time_ms: int
-    def __init__(self, request_id: _Optional[int] = ..., error: _Optional[str] = ..., order: _Optional[_Union[_facts_pb2.OrderReport, _Mapping]] = ..., listing: _Optional[_Union[_facts_pb2.Listing, _Mapping]] = ..., position: _Optional[_Union[_facts_pb2.PositionReport, _Mapping]] = ..., instrument: _Optional[_Union[_facts_pb2.InstrumentReport, _Mapping]] = ..., balances: _Optional[_Iterable[_Union[_facts_pb2.BalanceReport, _Mapping]]] = ..., time_ms: _Optional[int] = ...) -> None: ...
+    unsent_ms: int
+    def __init__(self, request_id: _Optional[int] = ..., error: _Optional[str] = ..., order: _Optional[_Union[_facts_pb2.OrderReport, _Mapping]] = ..., listing: _Optional[_Union[_facts_pb2.Listing, _Mapping]] = ..., position: _Optional[_Union[_facts_pb2.PositionReport, _Mapping]] = ..., instrument: _Optional[_Union[_facts_pb2.InstrumentReport, _Mapping]] = ..., balances: _Optional[_Iterable[_Union[_facts_pb2.BalanceReport, _Mapping]]] = ..., time_ms: _Optional[int] = ..., unsent_ms: _Optional[int] = ...) -> None: ...
