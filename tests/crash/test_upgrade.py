@@ -21,6 +21,7 @@ from tests.crash.test_boundaries import (
     trade_on,
 )
 from tests.crash.together import together
+from tests.e2e.child import LOOK_S
 from tests.e2e.processes import SYMBOL
 from tests.e2e.setting import scenario
 
@@ -28,19 +29,48 @@ IN_FLIGHT = ("before-intent-commit", "after-intent-commit", "accepted-before-rep
 pytestmark = [pytest.mark.e2e, pytest.mark.crash]
 
 
+def opened(data: Path) -> sqlite3.Connection:
+    """Open the store of workflows."""
+    (file,) = data.glob("hosts/*/dbos.db")
+    return sqlite3.connect(file)
+
+
 def stored(data: Path) -> list[tuple[str, str]]:
     """Return version and status of every stored workflow, oldest first."""
-    (file,) = data.glob("hosts/*/dbos.db")
-    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
+    with closing(opened(data)) as database:
         return database.execute(
             "SELECT application_version, status FROM workflow_status ORDER BY created_at"
         ).fetchall()
 
 
+def copied(data: Path, copy: Path) -> set[str]:
+    """Copy the store; return the workflows that wait in it to be run again: there are some."""
+    with closing(opened(data)) as database, closing(sqlite3.connect(copy)) as target:
+        database.backup(target)
+        rows = database.execute(
+            "SELECT workflow_uuid FROM workflow_status WHERE status = 'PENDING'"
+        ).fetchall()
+    assert rows
+    return {name for (name,) in rows}
+
+
+def put_back(data: Path, copy: Path) -> None:
+    """Make the store what it was when it was copied."""
+    with closing(sqlite3.connect(copy)) as source, closing(opened(data)) as database:
+        source.backup(database)
+
+
+def states(data: Path, names: set[str]) -> set[str]:
+    """Return what became of stored workflows."""
+    with closing(opened(data)) as database:
+        found = dict(database.execute("SELECT workflow_uuid, status FROM workflow_status"))
+    return {found.get(name, "gone") for name in names}
+
+
 async def test_an_upgrade_finds_what_was_in_flight(tmp_path: Path) -> None:
     async def play(folder: Path, name: str) -> None:
         boundary = BY_NAME[name]
-        async with scenario(folder, layout=APART, patience_s=PATIENCE_S, engine="dbos") as flow:
+        async with scenario(folder, layout=APART, patience_s=PATIENCE_S) as flow:
             await (await reach(flow, SYMBOL, boundary, stops=False)).end()
             before = await asyncio.to_thread(stored, folder)
             unfinished = [version for version, status in before if status == "PENDING"]
@@ -61,13 +91,25 @@ async def test_an_upgrade_finds_what_was_in_flight(tmp_path: Path) -> None:
 
 
 async def test_going_back_to_the_old_build_sends_nothing_again(tmp_path: Path) -> None:
-    async with scenario(tmp_path, layout=APART, patience_s=PATIENCE_S, engine="dbos") as flow:
+    async with scenario(tmp_path, layout=APART, patience_s=PATIENCE_S) as flow:
         await (await reach(flow, SYMBOL, OF_SYMBOL[1], stops=False)).end()
+        # The next build deletes what the old one left; a copy of the store brings it back.
+        copy = tmp_path / "copy.db"
+        left = await asyncio.to_thread(copied, tmp_path, copy)
         flow.workflow_abi = "next"
         await flow.start(SYMBOL)
         await flow.expect(position="0.01", sells=("3000",), state="quoting")
+        await flow.children[SYMBOL].end()
+        await asyncio.to_thread(put_back, tmp_path, copy)
+        before = len((await flow.ledger()).requests)
         flow.workflow_abi = ""
 
-        await flow.restart(SYMBOL)
+        await flow.start(SYMBOL)
 
+        await flow.expect(position="0.01", sells=("3000",), state="quoting")
+        # The old decision is run again, to no effect.
+        async with asyncio.timeout(PATIENCE_S):
+            while await asyncio.to_thread(states, tmp_path, left) != {"SUCCESS"}:
+                await asyncio.sleep(LOOK_S)
+        assert len((await flow.ledger()).requests) == before
         await trade_on(flow)

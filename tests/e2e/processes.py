@@ -176,7 +176,7 @@ class _Host:
         if self._exchange is not None:
             answer["exchange"] = self._exchange.snapshot()
             serving = self._exchange._serving
-            price = None if serving is None else serving.hub._prices.get(self._spec.unit.symbol)
+            price = None if serving is None else serving.holder.hub._prices.get(self._spec.unit.symbol)
             if price is not None:
                 answer["price"] = [str(value) for value in (price.bid, price.ask, price.last)]
         if self._symbol is not None:
