@@ -114,6 +114,7 @@ class Adopting:
             state=lambda: self._recorder.state,
             journal=self._recorder.journal,
             clock=self._clock,
+            visibility_ms=self._config().visibility_ms,
         )
         try:
             return await reconciler.full()
@@ -148,6 +149,10 @@ def _doubts(state: SymbolState, findings: Findings) -> tuple[str, ...]:
     doubts += [
         f"an order {orphan} of ours that the journal does not know is still open at the venue"
         for orphan in findings.orphans
+    ]
+    doubts += [
+        f"an order {suspect} of ours that had ended is listed as open at the venue"
+        for suspect in findings.suspects
     ]
     doubts += [
         f"another deployment has the order {sibling} on this symbol"

@@ -57,7 +57,10 @@ class Comparing:
         if not await self._take_over(position):
             self._reconciling.try_again(in_ms=PRICE_WAIT_MS)
             return
-        if await self._agrees(position, findings):
+        if findings.suspects:
+            self._log.error("order.listed_after_its_end", client_order_ids=findings.suspects)
+            self._look_again("an order that has ended is listed as open")
+        elif await self._agrees(position, findings):
             self._reconciling.complete(reconciled.number)
 
     async def _agrees(self, position: VenuePosition, findings: Findings) -> bool:

@@ -34,7 +34,7 @@ class Understood:
     orphan: ClientOrderId | None = None
     """One of our own ids for which the journal has no intent."""
     is_suspect: bool = False
-    """Whether an order that had settled and was forgotten is said to be open: late, or alive."""
+    """Whether an order that was forgotten, or refused, is said to be open: late, or alive."""
 
 
 def reported(order: VenueOrder, *, evidence: Evidence, at_ms: UnixMs) -> OrderReported:
@@ -110,8 +110,12 @@ async def _understand_order(
     evidence: Evidence,
     at_ms: UnixMs,
 ) -> Understood:
-    if order.client_order_id in state.orders:
-        return Understood(fact=reported(order, evidence=evidence, at_ms=at_ms))
+    kept = state.orders.get(order.client_order_id)
+    if kept is not None:
+        # What was refused was never open, unless the venue refuses what it had taken.
+        is_strange = kept.status is OrderStatus.REJECTED and order.status is OrderStatus.WORKING
+        fact = reported(order, evidence=evidence, at_ms=at_ms)
+        return Understood(fact=fact, is_suspect=is_strange)
     if not is_ours(order.client_order_id, deployment=state.deployment):
         return Understood()
     known = await journal.find_order(client_order_id=order.client_order_id)

@@ -129,11 +129,15 @@ class Intake:
                     # An answer that took longer than the order is remembered is only late.
                     own = fact.client_order_id
                     return await self._journal.find_order(client_order_id=own) is None
-                is_proof = fact.status is OrderStatus.ABSENT
+                is_open = fact.evidence is Evidence.AUDIT
+                is_proof = is_open or fact.status is OrderStatus.ABSENT
                 if is_proof and fact.reason != order.status and not order.is_doubtful:
                     return False  # seen since the proof was made
                 status, cumulative, _ = join_report(
-                    order, status=fact.status, cumulative_quantity=fact.cumulative_quantity
+                    order,
+                    status=fact.status,
+                    cumulative_quantity=fact.cumulative_quantity,
+                    is_proven=is_open,
                 )
                 brings_id = order.venue_order_id is None and fact.venue_order_id is not None
                 is_same = status is order.status and cumulative == order.cumulative_quantity

@@ -3,6 +3,10 @@
 A failed query is unknown, never empty: any failure aborts the whole pass and it is repeated. The
 pass only gathers facts, in an order that cannot lose any: open orders, look-ups of what is missing
 from them, trades since before the oldest unsettled order, position last.
+
+An order that is listed as open although it had ended before the list was asked for is looked up.
+Unless the look-up says otherwise it is a suspect, and the pass must be repeated: a list that is
+asked for V after the first one and still shows it cannot be late any more, so it is alive.
 """
 
 from collections.abc import Callable
@@ -40,6 +44,8 @@ class Findings:
     """Open orders of another deployment of this program."""
     missing: list[ClientOrderId] = field(default_factory=list)
     """Working orders that are neither in the open list nor found."""
+    suspects: list[ClientOrderId] = field(default_factory=list)
+    """Orders that have ended and are listed as open, not yet for long enough to believe it."""
     foreign: list[VenueOrder] = field(default_factory=list)
     """Open orders of a human or another program: never touched."""
     asked_ms: UnixMs | None = None
@@ -59,6 +65,7 @@ class Reconciler:
         state: Callable[[], SymbolState],
         journal: JournalPort,
         clock: ClockPort,
+        visibility_ms: int,
     ) -> None:
         """Ask ``venue`` and ``journal``; nothing is written.
 
@@ -69,6 +76,9 @@ class Reconciler:
         self._state = state
         self._journal = journal
         self._clock = clock
+        self._visibility_ms = visibility_ms
+        self._suspected_ms: dict[ClientOrderId, int] = {}
+        """When the first list was asked for that shows an ended order open, monotonic time."""
         self._booked_ms: UnixMs | None = None
 
     async def full(self) -> Findings:
@@ -95,11 +105,18 @@ class Reconciler:
             findings.facts.append(InstrumentLoaded(instrument=instrument, at_ms=self._now()))
 
     async def _orders(self, findings: Findings) -> None:
+        before, asked_ms = self._state(), self._clock.monotonic_ms()
         listing = _complete(await self._venue.open_orders(self._symbol))
-        seen = set()
+        seen, suspected_ms = set(), {}
         for order in listing.orders:
-            seen.add(order.client_order_id)
-            await self._listed(order, findings)
+            own = order.client_order_id
+            seen.add(own)
+            if not _had_ended(before, own):
+                await self._listed(order, findings)
+            elif await self._may_be_open(own, findings):
+                suspected_ms[own] = self._suspected_ms.get(own, asked_ms)
+                self._suspected(order, findings, for_ms=asked_ms - suspected_ms[own])
+        self._suspected_ms = suspected_ms
         state = self._state()
         for known in state.unsettled_orders:
             if known.client_order_id in seen or known.status is OrderStatus.INTENT:
@@ -124,6 +141,28 @@ class Reconciler:
             findings.siblings.append(own)
         else:
             findings.foreign.append(order)
+
+    async def _may_be_open(self, own: ClientOrderId, findings: Findings) -> bool:
+        """Tell whether a look-up agrees with the list, or does not know better."""
+        found = await self._venue.find_order(self._symbol, client_order_id=own)
+        known = self._state().orders.get(own)
+        if known is None or found is None or found.status is OrderStatus.WORKING:
+            return known is not None
+        self._report(found, known, Evidence.LOOKUP, findings)
+        return False
+
+    def _suspected(self, order: VenueOrder, findings: Findings, *, for_ms: int) -> None:
+        """Add the proof that an ended order is open, or the reason to ask again."""
+        known = self._state().orders.get(order.client_order_id)
+        if known is None or not known.status.is_terminal:
+            return
+        if for_ms < self._visibility_ms:
+            findings.suspects.append(order.client_order_id)
+            return
+        now_ms = self._now()
+        findings.facts += contradictions(order, known, at_ms=now_ms)
+        proof = reported(order, evidence=Evidence.AUDIT, at_ms=now_ms)
+        findings.facts.append(replace(proof, reason=str(known.status)))
 
     async def _is_orphan(self, own: ClientOrderId) -> bool:
         if await self._journal.find_order(client_order_id=own) is None:
@@ -183,6 +222,11 @@ class Reconciler:
 
     def _now(self) -> UnixMs:
         return self._clock.now_ms()
+
+
+def _had_ended(before: SymbolState, own: ClientOrderId) -> bool:
+    known = before.orders.get(own)
+    return known is not None and known.status.is_terminal
 
 
 def _complete(listing: Listing) -> Listing:

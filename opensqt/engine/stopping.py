@@ -1,6 +1,7 @@
 """Proving that a stop is complete: our open list at the venue is empty, seen twice."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from opensqt.core.facts import Directive
@@ -17,13 +18,21 @@ class StopCheck:
     """Looks at the venue once the unit itself believes that it has stopped."""
 
     def __init__(
-        self, venue: ExchangePort, *, unit: UnitId, deployment: str, clock: ClockPort
+        self,
+        venue: ExchangePort,
+        *,
+        unit: UnitId,
+        deployment: str,
+        clock: ClockPort,
+        doubt: Callable[[str], None],
     ) -> None:
-        """Ask ``venue`` about the orders of ``unit``."""
+        """Ask ``venue`` about the orders of ``unit``; ``doubt`` has the book compared anew."""
         self._venue = venue
         self._unit = unit
         self._deployment = deployment
         self._clock = clock
+        self._doubt = doubt
+        self._has_doubted = False
         self._task: asyncio.Task[None] | None = None
         self._empty_looks = 0
 
@@ -36,6 +45,7 @@ class StopCheck:
         """Forget what was seen: the directive has changed."""
         self.abandon()
         self._empty_looks = 0
+        self._has_doubted = False
 
     def abandon(self) -> None:
         """Stop looking."""
@@ -62,6 +72,10 @@ class StopCheck:
         )
         is_empty = listing.is_complete and not has_own
         self._empty_looks = self._empty_looks + 1 if is_empty else 0
+        if has_own and not self._has_doubted:
+            # Once: what the comparison finds harmless is a list that lags.
+            self._has_doubted = True
+            self._doubt("an order of ours is open after the stop")
         await self._clock.sleep_ms(BETWEEN_LOOKS_MS)
 
 

@@ -99,7 +99,11 @@ class SymbolEngine:
         self._resolver = self._new_resolver()
         self._executor = self._new_executor()
         self._stopping = StopCheck(
-            self._link, unit=unit, deployment=identity.deployment, clock=clock
+            self._link,
+            unit=unit,
+            deployment=identity.deployment,
+            clock=clock,
+            doubt=self._reconciling.want,
         )
         self._heartbeat: Heartbeat | None = None
         self._decider = Decider(
@@ -154,7 +158,11 @@ class SymbolEngine:
 
     def _new_reconciling(self, journal: JournalPort) -> ReconcileJob:
         reconciler = Reconciler(
-            self._link, state=lambda: self._recorder.state, journal=journal, clock=self._clock
+            self._link,
+            state=lambda: self._recorder.state,
+            journal=journal,
+            clock=self._clock,
+            visibility_ms=self._config.visibility_ms,
         )
         return ReconcileJob(
             reconciler,
@@ -428,7 +436,7 @@ class SymbolEngine:
     async def _after(self, batch: Batch) -> None:
         """Do what a committed batch leaves to do."""
         if batch.is_suspect:
-            self._reconciling.want("an order that had settled was reported open")
+            self._reconciling.want("an order that had ended was reported open")
         for orphan in batch.orphans:
             self._log.error("order.orphaned", client_order_id=orphan)
             await self._quarantine(f"an order with our id {orphan} is not in the journal")

@@ -18,7 +18,7 @@ from opensqt.core.facts import (
     QuarantineLifted,
     UnitQuarantined,
 )
-from opensqt.core.grid.planner import plan
+from opensqt.core.grid.planner import plan, stop_cancels
 from opensqt.core.ids import ClientOrderId, TradeId, client_order_id
 from opensqt.core.intents import PlaceOrder
 from opensqt.core.orders import Anomaly, Order, OrderStatus, Purpose, Side, TimeInForce
@@ -231,6 +231,20 @@ def test_an_ended_order_that_is_proven_open_works_again_and_quarantines(
     }
     assert proven.quarantine == f"{Anomaly.RESURRECTED}: {order.client_order_id}"
     assert proven.slots[-1].order == twin.client_order_id
+
+
+def test_a_quarantine_takes_back_an_offer_that_came_back_and_leaves_the_levels_own() -> None:
+    state, opening = with_order(grid_state(), intent())
+    state = apply(state, filled(opening, 10, trade_id="t1"))
+    state, gone = with_order(state, intent(purpose=Purpose.CLOSE))
+    state = apply(state, reported(gone.client_order_id, S.CANCELED))
+    state, own = with_order(state, intent(purpose=Purpose.CLOSE, attempt=1))
+    state = apply(state, reported(own.client_order_id, S.WORKING))
+    state = apply(
+        state, replace(reported(gone.client_order_id, S.WORKING), evidence=Evidence.AUDIT)
+    )
+
+    assert [one.client_order_id for one in stop_cancels(state, 0)] == [gone.client_order_id]
 
 
 def test_a_trade_of_a_refused_order_is_booked_and_quarantines() -> None:

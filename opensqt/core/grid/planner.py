@@ -189,9 +189,15 @@ def stop_cancels(state: SymbolState, now_ms: int) -> tuple[CancelOrder, ...]:
         # An order of unknown outcome may rest: stopping asks for its cancel as well.
         if order.status in (OrderStatus.WORKING, OrderStatus.UNKNOWN)
         and order.purpose is not Purpose.FLATTEN
-        and (is_everything or order.purpose is Purpose.OPEN)
+        and (is_everything or order.purpose is Purpose.OPEN or _is_stray(state, order))
         and _may_cancel(order, now_ms)
     )
+
+
+def _is_stray(state: SymbolState, order: Order) -> bool:
+    """Tell whether an order that came back offers what its level may have offered again since."""
+    slot = state.slots.get(order.slot)
+    return slot is None or slot.order != order.client_order_id
 
 
 def _window_cancels(desk: Desk) -> tuple[Intent, ...]:
