@@ -4,6 +4,7 @@ Nothing of the old build's workflows is run again; what was in flight is found b
 """
 
 import asyncio
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -60,11 +61,14 @@ def put_back(data: Path, copy: Path) -> None:
         source.backup(database)
 
 
-def states(data: Path, names: set[str]) -> set[str]:
-    """Return what became of stored workflows."""
+def outputs(data: Path, names: set[str]) -> list[str]:
+    """Return what those of the stored workflows said that have ended well."""
     with closing(opened(data)) as database:
-        found = dict(database.execute("SELECT workflow_uuid, status FROM workflow_status"))
-    return {found.get(name, "gone") for name in names}
+        rows = database.execute(
+            "SELECT workflow_uuid, ended.output FROM workflow_status JOIN workflow_output AS ended"
+            " USING (workflow_uuid) WHERE status = 'SUCCESS'"
+        ).fetchall()
+    return [output for name, output in rows if name in names]
 
 
 async def test_an_upgrade_finds_what_was_in_flight(tmp_path: Path) -> None:
@@ -109,7 +113,8 @@ async def test_going_back_to_the_old_build_sends_nothing_again(tmp_path: Path) -
         await flow.expect(position="0.01", sells=("3000",), state="quoting")
         # The old decision is run again, to no effect.
         async with asyncio.timeout(PATIENCE_S):
-            while await asyncio.to_thread(states, tmp_path, left) != {"SUCCESS"}:
+            while len(said := await asyncio.to_thread(outputs, tmp_path, left)) < len(left):
                 await asyncio.sleep(LOOK_S)
+        assert {json.loads(text) for text in said} == {"stale"}
         assert len((await flow.ledger()).requests) == before
         await trade_on(flow)
