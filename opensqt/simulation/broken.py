@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Final
 from unittest import mock
 
-from opensqt.core import codec
+from opensqt.core import codec, symbol
 from opensqt.core.facts import Evidence, Fact, GridAnchored, OrderIntended, ProcessStarted
 from opensqt.core.facts import OrderReported as Reported
 from opensqt.core.facts import TradeFilled as Filled
@@ -17,9 +17,10 @@ from opensqt.core.grid.closing import closing_intents
 from opensqt.core.grid.desk import Desk
 from opensqt.core.ids import ClientOrderId, TradeId, UnitId, UnixMs
 from opensqt.core.intents import Intent
-from opensqt.core.orders import Order, OrderStatus, Purpose
+from opensqt.core.orders import Anomaly, Order, OrderStatus, Purpose
 from opensqt.core.registry import Desire, KillRow, UnitRecord
 from opensqt.core.registry_rules import Observed, Step, next_step, removed
+from opensqt.core.symbol import SymbolState
 from opensqt.engine import evidence
 from opensqt.engine.connector_guard import ConnectorGuard
 from opensqt.engine.decider import Decider
@@ -57,6 +58,7 @@ _LOAD: Final = Recorder.load
 _PUSH: Final = UnitSession.push
 _PUT_FACT: Final = Mailbox.put_fact
 _NEXT_STEP: Final = next_step
+_QUARANTINED: Final = symbol._quarantined  # noqa: SLF001 - the original, called by what replaces it
 _WATCH: Final = Hub._watch  # noqa: SLF001 - the original, called by what replaces it
 _PATIENCE: Final = 3
 _counter = itertools.count()
@@ -205,6 +207,11 @@ def _returning(value: Recovered) -> Callable[[], object]:
         return value
 
     return load
+
+
+def go_on_when_forced(state: SymbolState, anomaly: Anomaly, what: str) -> SymbolState:
+    """Halt for every reason but one."""
+    return state if anomaly is Anomaly.VENUE_FORCED else _QUARANTINED(state, anomaly, what)
 
 
 # -- the link

@@ -12,6 +12,7 @@ from opensqt.core.ids import (
     TradeId,
     UnitId,
     client_order_id,
+    is_forced,
     is_ours,
 )
 from opensqt.core.orders import OrderStatus, Side
@@ -20,7 +21,8 @@ from opensqt.core.symbol import SymbolState, apply
 from opensqt.engine.exposure import UnitExposure
 from opensqt.market.types import BookOrder
 from opensqt.market.venue import VenueModel
-from opensqt.ports.exchange import PlaceRequest
+from opensqt.ports.exchange import CancelRequest, PlaceRequest
+from opensqt.simulation.halts import Halts
 from opensqt.simulation.journal import JournalDisk
 
 # Capital 10,000 at 25 %, the default symbol limit; prices stay below 2,000.
@@ -56,6 +58,7 @@ class Checker:
         self._epochs: dict[Symbol, int] = {}
         self._account_epoch = 0
         self._removed: set[Symbol] = set()
+        self.halts = Halts()
         self.orders = 0
         self.is_killed = False
         """Whether a kill is acknowledged and not yet released."""
@@ -81,6 +84,9 @@ class Checker:
         for fact in facts:
             before, state = state, apply(state, fact)
             self._shadows[unit.symbol] = state
+            problem = self.halts.problem(unit.symbol, fact, quarantine=state.quarantine)
+            if problem:
+                raise Violation(problem)
             match fact:
                 case OrderReported() | TradeFilled():
                     _check_order(before, state, fact.client_order_id)
@@ -197,8 +203,24 @@ class Checker:
             raise Violation(f"I4: {held} held and {buys} on order")
         if exposure is not None and self._worst(exposure) < held + buys:
             raise Violation(f"I4: the gate believes {self._worst(exposure)}, it is {held + buys}")
-        if sells > max(held, Decimal(0)):
+        if sells > max(held, Decimal(0)) and not self._forced(symbol):
             raise Violation(f"I4: a long grid offers {sells} of {held}")
+
+    def _forced(self, symbol: Symbol) -> list[TradeId]:
+        """Return the executions the venue made by itself."""
+        fills = self._model.fills(self._account, symbol)
+        return [fill.trade_id for fill in fills if is_forced(fill.client_order_id)]
+
+    def knows_forced(self, unit: UnitId) -> bool:
+        """Tell whether the unit has booked what the venue did by itself."""
+        return self._disks[unit.symbol].trades.issuperset(self._forced(unit.symbol))
+
+    def on_canceled(self, request: CancelRequest) -> None:
+        """Check F27 and F29 when a cancel arrives: what is not ours stays where it is."""
+        own = request.client_order_id
+        if not is_ours(own, deployment=self._deployment):
+            number = "F27" if is_forced(own) else "F29"
+            raise Violation(f"{number}: {own} is not ours and was to be taken back")
 
     @staticmethod
     def _worst(exposure: UnitExposure) -> Decimal:
@@ -259,8 +281,10 @@ class Checker:
         if left:
             return f"I9: never settled: {left}"
         inventory = sum((slot.quantity for slot in state.slots.values()), Decimal(0))
-        if inventory != state.position.quantity:
-            return f"levels hold {inventory}, the position is {state.position.quantity}"
+        excess = self.halts.excess(symbol)
+        if inventory != state.position.quantity + excess:
+            held = state.position.quantity
+            return f"levels hold {inventory}, the position is {held}, forced executions {excess}"
         return ""
 
 

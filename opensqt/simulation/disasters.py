@@ -20,6 +20,8 @@ OUTAGE_MS_MAX: Final = 8_000
 STALE_MS: Final = 900
 """Two of these stay below what a gate trusts its last look at the control store."""
 _LOOK_MS: Final = 50
+FORCE_MS_MAX: Final = 15_000
+_FORCE_LOOK_MS: Final = 500
 
 
 def plan_of(faults: Faults) -> tuple[str, ...]:
@@ -39,6 +41,7 @@ def plan_of(faults: Faults) -> tuple[str, ...]:
         "kill": faults.kills,
         "meddle": faults.operations,
         "human": faults.human_orders,
+        "forced": faults.forced,
     }
     return tuple(kind for kind, count in counts.items() for _ in range(count))
 
@@ -83,6 +86,7 @@ class Disasters:
             "kill": lambda _: self._engage_kill(),
             "meddle": lambda home: self._operator.meddle(home.unit),
             "human": self._trade_by_hand,
+            "forced": self._force,
         }
 
     def _soon_ms(self, longest_ms: int) -> int:
@@ -102,6 +106,17 @@ class Disasters:
 
     async def _trade_by_hand(self, home: Home) -> None:
         self._scene.venue.trade_by_hand(home.unit.symbol)
+
+    async def _force(self, home: Home) -> None:
+        """Have the venue trade a position of a unit's by itself, as soon as there is one."""
+        _ = home
+        for _ in range(FORCE_MS_MAX // _FORCE_LOOK_MS):
+            for one in self._homes:
+                # Nobody watches a symbol that was removed.
+                if one.is_spawned and self._scene.liquidator.sell(one.unit.symbol):
+                    self._scene.trace.say("world", f"forced execution {one.unit.symbol}")
+                    return
+            await self._scene.clock.sleep_ms(_FORCE_LOOK_MS)
 
     async def _kill_manager(self, home: Home) -> None:
         if home.process is not None:

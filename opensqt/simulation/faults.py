@@ -35,7 +35,11 @@ class Faults:
     manager_crashes: int = 0
     exchange_crashes: int = 0
     link_cuts: int = 0
+    unprovable_death: float = 0.0
+    """An exchange process that died where nobody can see it: its lease must run out."""
     connector_crashes: int = 0
+    blind_connector: bool = False
+    """A connector that cannot read the control store: it knows what it is told by a fence."""
     orchestrator_crashes: int = 0
     operations: int = 0
     """Times in which an operator adds, removes, pauses or resumes a unit."""
@@ -43,6 +47,8 @@ class Faults:
     """Calls between orchestrator and processes that are lost, or whose answers are."""
     human_orders: int = 0
     """Orders a human places on our symbols, far from the market; nobody may touch them."""
+    forced: int = 0
+    """Times in which the venue sells a part of a position by itself; the symbol halts."""
     outages: int = 0
     """Times in which the control store answers nobody."""
     manager_pauses: int = 0
@@ -101,6 +107,7 @@ class Faults:
             operations=rng.choice((0, 0, 1, 3, 6)),
             spawn_failure=rng.choice((0.0, 0.05, 0.2)),
             human_orders=rng.randint(0, 1),
+            forced=rng.choice((0, 0, 0, 0, 0, 1)),
             outages=rng.choice((0, 0, 1)),
             manager_pauses=rng.randint(0, 2),
             exchange_pauses=rng.randint(0, 2),
@@ -117,4 +124,6 @@ class Faults:
             commit_failure=rng.random() * 0.02,
             commit_reply_lost=rng.random() * 0.005,
             commit_crash=rng.random() * 0.01,
+            unprovable_death=rng.choice((0.0, 0.0, 0.5)),
+            blind_connector=rng.random() < 1 / 3,
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 from unittest import mock
 
-from opensqt.core import orders
+from opensqt.core import orders, symbol
 from opensqt.core.grid import desk, planner
 from opensqt.core.orders import Order
 from opensqt.core.risk import review
@@ -268,6 +268,22 @@ MUTANTS: Final = (
         attribute="is_ours",
         replacement=lambda *_, **__: True,
         breaks=("F29",),
+    ),
+    Mutant(
+        name="forced_fill_ignored",
+        meaning="an execution the venue made by itself is nobody's",
+        target=evidence,
+        attribute="is_forced",
+        replacement=lambda _: False,
+        breaks=("F27: an execution",),
+    ),
+    Mutant(
+        name="forced_fill_without_halt",
+        meaning="a unit goes on after the venue has traded its position",
+        target=symbol,
+        attribute="_quarantined",
+        replacement=broken.go_on_when_forced,
+        breaks=("F27",),
     ),
     Mutant(
         name="reserve_nothing",

@@ -9,6 +9,7 @@ from typing import Final
 from opensqt.core.ids import AccountName
 from opensqt.simulation.control_store import ControlStore
 from opensqt.simulation.faults import Faults
+from opensqt.simulation.liquidator import Liquidator
 from opensqt.simulation.loop import VirtualClock, VirtualLoop
 from opensqt.simulation.trace import Trace
 from opensqt.simulation.venue import SimulatedVenue
@@ -28,6 +29,7 @@ class Scene:
     trace: Trace
     deployment: str
     venue: SimulatedVenue
+    liquidator: Liquidator
     store: ControlStore
     witness: Witness
     crashes: int = 0

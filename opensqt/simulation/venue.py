@@ -88,6 +88,8 @@ class SimulatedVenue:
         self._rng = rng
         self._clock = clock
         self._accepted = accepted
+        self.canceled: Callable[[CancelRequest], None] = lambda _: None
+        """Hears of every cancel that arrives."""
         self._visible_ms: dict[str, int] = {}
         self._landings: set[asyncio.Task[object]] = set()
         self.streams: list[Stream] = []
@@ -165,6 +167,7 @@ class SimulatedVenue:
 
     async def take_cancel(self, request: CancelRequest) -> Outcome:
         """Cancel an order, or say that none is open."""
+        self.canceled(request)
         if self.refuses_request():
             return Outcome(outcome=OutcomeClass.REJECTED, code=VenueCode.RATE_LIMITED)
         result = self.model.cancel(

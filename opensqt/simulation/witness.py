@@ -7,7 +7,7 @@ from opensqt.core.ids import TradeId, UnitId
 from opensqt.core.registry import UnitRecord
 from opensqt.engine.exposure import UnitExposure
 from opensqt.market.types import BookOrder
-from opensqt.ports.exchange import PlaceRequest
+from opensqt.ports.exchange import CancelRequest, PlaceRequest
 from opensqt.simulation.checker import Checker, Violation
 
 
@@ -28,6 +28,10 @@ class Witness:
     def accepted(self, order: BookOrder, exposure: UnitExposure | None) -> None:
         """The venue has accepted an order; the gate believes ``exposure`` of its unit."""
         self._judge(lambda: self.checker.on_accepted(order, exposure))
+
+    def canceled(self, request: CancelRequest) -> None:
+        """A cancel has arrived at the venue."""
+        self._judge(lambda: self.checker.on_canceled(request))
 
     def written(self, request: PlaceRequest) -> None:
         """The connector writes an order to the venue's socket."""

@@ -17,8 +17,10 @@ from functools import partial
 from typing import Final
 
 from opensqt.core.facts import Directive
+from opensqt.core.grid.adopting import AdoptionWish
 from opensqt.core.ids import Symbol, UnitId, deployment_tag
 from opensqt.core.registry import Desire
+from opensqt.engine.adopting import AdoptionError
 from opensqt.market.types import AccountTerms, BookOrder, ClientIdRule, VenueOptions
 from opensqt.market.venue import VenueModel
 from opensqt.simulation.checker import Checker
@@ -30,6 +32,7 @@ from opensqt.simulation.crowd import Crowd, instrument
 from opensqt.simulation.disasters import Disasters
 from opensqt.simulation.faults import Faults
 from opensqt.simulation.journal import JournalDisk
+from opensqt.simulation.liquidator import Liquidator
 from opensqt.simulation.loop import VirtualClock, VirtualLoop, run_virtual
 from opensqt.simulation.manager import Home
 from opensqt.simulation.scene import ACCOUNT, Scene
@@ -92,6 +95,7 @@ class World:
         venue = SimulatedVenue(
             model, account=ACCOUNT, faults=faults, rng=rng, clock=clock, accepted=self._on_accepted
         )
+        venue.canceled = witness.canceled
         self.scene = Scene(
             rng=rng,
             loop=loop,
@@ -99,6 +103,7 @@ class World:
             trace=Trace(clock, is_kept=keep_trace),
             deployment=deployment,
             venue=venue,
+            liquidator=Liquidator(venue, deployment=deployment, rng=rng, clock=clock),
             store=store,
             witness=witness,
         )
@@ -147,11 +152,11 @@ class World:
             await self._settle(home)
         if not await self._holds(self._is_converged):
             self._fail(f"I9: a unit does not quote again: {self._idle_reasons()}")
+        await self._end_halts()
         await self._hold_i6()
         scene.trace.say("world", "stop")
         for home in self.homes:
-            mode = scene.rng.choice((Directive.CANCEL, Directive.FLATTEN))
-            await self._operator.remove(home.unit, mode)
+            await self._operator.remove(home.unit, self._way_out(home))
         if not await self._holds(self._is_gone):
             self._fail(f"I9: a unit does not stop: {self._idle_reasons()}")
         await self._hold_i6()
@@ -166,6 +171,7 @@ class World:
         scene = self.scene
         scene.venue.faults = Faults()
         scene.venue.silent_until_ms = scene.venue.banned_until_ms = 0
+        scene.liquidator.end()
         scene.trace.say("world", "healed")
         if scene.works:
             _, late = await asyncio.wait(tuple(scene.works), timeout=LIVENESS_MS / 1_000)
@@ -186,8 +192,7 @@ class World:
         row = self.scene.store.row(home.unit)
         if row is not None and row.desire is Desire.REMOVED and row.quarantine:
             # It waits for a human, who has it tried again, or keeps the position.
-            mode = self.scene.rng.choice((Directive.CANCEL, Directive.FLATTEN))
-            await self._operator.remove(home.unit, mode)
+            await self._operator.remove(home.unit, self._way_out(home))
             await self._holds(lambda one: one is not home or self._is_gone(home))
             row = self.scene.store.row(home.unit)
         if row is None or row.is_removed:
@@ -195,6 +200,56 @@ class World:
             await self._operator.add(home.unit)
         elif row.desire is Desire.PAUSED or row.quarantine:
             await self._operator.resume(home.unit)
+
+    def _way_out(self, home: Home) -> Directive:
+        """Draw how a unit goes; what the venue has sold from under its levels they cannot sell."""
+        mode = self.scene.rng.choice((Directive.CANCEL, Directive.FLATTEN))
+        halts, symbol = self.checker.halts, home.unit.symbol
+        is_whole = not halts.is_halted(symbol) and not halts.excess(symbol)
+        return mode if is_whole else Directive.CANCEL
+
+    async def _end_halts(self) -> None:
+        """See that every execution by the venue itself is booked, and have a human end the halt."""
+        if not await self._holds(lambda home: self.checker.knows_forced(home.unit)):
+            self._fail("F27: an execution by the venue itself is never booked")
+        for home in self.homes:
+            if self.checker.halts.is_halted(home.unit.symbol) and not self._violation.done():
+                await self._release(home)
+        if not await self._holds(self._is_converged):
+            self._fail(f"I9: a unit does not quote after a halt: {self._idle_reasons()}")
+
+    async def _release(self, home: Home) -> None:
+        """Bring a halted unit back: its removal, if any, is carried out and it is added anew."""
+        row = self.scene.store.row(home.unit)
+        if row is not None and row.desire is Desire.REMOVED:
+            await self._operator.remove(home.unit, Directive.CANCEL)
+            await self._holds(lambda one: one is not home or self._is_gone(home))
+            await self._operator.add(home.unit)
+            await self._holds(lambda one: one is not home or self._is_converged(home))
+        if self.scene.rng.random() < 1 / 2:
+            await self._operator.pause(home.unit, Directive.CANCEL)
+            await self._adopt(home)
+        await self._operator.resume(home.unit)
+        symbol = home.unit.symbol
+        await self._holds(lambda one: one is not home or not self.checker.halts.is_halted(symbol))
+        if self.checker.halts.is_halted(symbol):
+            self._check(f"F27: {symbol} stays halted although a human has decided")
+
+    async def _adopt(self, home: Home) -> None:
+        """Take the venue's position over; asked again until the orders are taken back."""
+        wish = AdoptionWish(operator="sim", reason="the venue has traded")
+        for _ in range(LIVENESS_MS // 1_000):
+            if home.process is not None:
+                try:
+                    found = await home.process.engine.adopting.ask(wish, dry_run=False)
+                except AdoptionError as error:
+                    self.scene.trace.say("operator", f"adopt: {error}")
+                else:
+                    self.scene.trace.say("operator", f"adopt: {found.refusal or found.steps}")
+                    if not found.refusal:
+                        return
+            await self.scene.clock.sleep_ms(1_000)
+        self._check(f"F27: {home.unit.symbol} cannot be adopted")
 
     async def _holds(self, claim: Callable[[Home], bool]) -> bool:
         for _ in range(LIVENESS_MS // 1_000):
@@ -215,6 +270,9 @@ class World:
             return False
         if row.desire is Desire.REMOVED:  # drains, and waits for the market
             return not row.quarantine
+        halts, symbol = self.checker.halts, home.unit.symbol
+        if halts.is_halted(symbol) or halts.excess(symbol):
+            return True  # it stands still, or its levels believe that they are full
         return self.checker.is_quoting(home.unit)
 
     def _is_gone(self, home: Home) -> bool:
