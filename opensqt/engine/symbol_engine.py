@@ -98,13 +98,7 @@ class SymbolEngine:
         self._reconciling = self._new_reconciling(journal)
         self._resolver = self._new_resolver()
         self._executor = self._new_executor()
-        self._stopping = StopCheck(
-            self._link,
-            unit=unit,
-            deployment=identity.deployment,
-            clock=clock,
-            doubt=self._reconciling.want,
-        )
+        self._stopping = self._new_stopping()
         self._heartbeat: Heartbeat | None = None
         self._decider = Decider(
             identity,
@@ -120,14 +114,7 @@ class SymbolEngine:
         self.adopting = Adopting(
             self._link, self._recorder, lambda: self._config, clock=clock, wake=self._mailbox.wake
         )
-        self._comparing = Comparing(
-            self._recorder,
-            self._reconciling,
-            lambda: self._config,
-            quarantine=self._quarantine,
-            clock=clock,
-            log=log,
-        )
+        self._comparing = self._new_comparing()
         self._refusal: LinkRefusedError | None = None
         self._is_loaded = False
 
@@ -170,6 +157,25 @@ class SymbolEngine:
             ended=self._mailbox.wake,
             clock=self._clock,
             log=self._log,
+        )
+
+    def _new_comparing(self) -> Comparing:
+        return Comparing(
+            self._recorder,
+            self._reconciling,
+            lambda: self._config,
+            quarantine=self._quarantine,
+            clock=self._clock,
+            log=self._log,
+        )
+
+    def _new_stopping(self) -> StopCheck:
+        return StopCheck(
+            self._link,
+            unit=self._identity.unit,
+            deployment=self._identity.deployment,
+            clock=self._clock,
+            doubt=self._reconciling.want,
         )
 
     # -- what others see
