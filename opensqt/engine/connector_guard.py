@@ -9,6 +9,8 @@ Invariants:
 * a client order id reaches the venue at most once while it is remembered, and it is remembered for
   longer than any deadline the guard lets pass: a later repetition is refused for its deadline;
 * what was disowned is never written;
+* nothing is written before the guard was told, by a fence or by the control store, who may write:
+  what it enforced in an earlier process it has forgotten;
 * the enforced epochs only rise;
 * a caller that goes away does not take its request back: the request runs to its end and its answer
   is kept.
@@ -72,6 +74,8 @@ class ConnectorGuard:
         self._venue = venue
         self._clock = clock
         self._config = config
+        self._is_told = False
+        """Whether anybody has said who may write."""
         self._account_epoch = 0
         self._killed_epoch = 0
         self._released_epoch = 0
@@ -108,6 +112,7 @@ class ConnectorGuard:
         nothing. Return the orders that are being written and can no longer be recalled.
         """
         is_holder = 0 < account_epoch >= self._account_epoch
+        self._is_told = self._is_told or account_epoch > 0
         self._account_epoch = max(self._account_epoch, account_epoch)
         self._killed_epoch = max(self._killed_epoch, kill_epoch)
         if kill_epoch == 0 and is_holder and self._config.confirm_within_ms is None:
@@ -120,6 +125,7 @@ class ConnectorGuard:
         ``asked_ms`` is the monotonic time of the question, by default now: an answer is as old as
         its question, also in a process that was stopped in between.
         """
+        self._is_told = True
         self._account_epoch = max(self._account_epoch, account_epoch)
         if kill.is_engaged:
             self._killed_epoch = max(self._killed_epoch, kill.epoch)
@@ -220,6 +226,8 @@ class ConnectorGuard:
             return _not_sent(
                 VenueCode.STALE_EPOCH, f"account epoch {epoch}, expected {self._account_epoch}"
             )
+        if not self._is_told:
+            return _not_sent(VenueCode.GATE_SHUT, "who holds the account is not known yet")
         self._account_epoch = epoch
         return None
 

@@ -119,6 +119,8 @@ async def test_an_order_goes_through_and_its_report_comes_back(
         reader = asyncio.create_task(collect(exchange, events))
         await exchange.watch(frozenset({SYMBOL}))
         await until(lambda: any(isinstance(event, PriceUpdate) for event in events))
+        early = await exchange.place(order("qearly", price="30000"))
+        await exchange.fence(account_epoch=1, kill_epoch=0)
         outcome = await exchange.place(order("qconn", price="30000"))
         again = await exchange.place(order("qconn", price="30000"))
         await until(lambda: any(isinstance(event, OrderUpdate) for event in events))
@@ -129,6 +131,7 @@ async def test_an_order_goes_through_and_its_report_comes_back(
         await asyncio.gather(reader, return_exceptions=True)
         await connector.stop()
 
+    assert (early.outcome, early.code) == (OutcomeClass.NOT_SENT, VenueCode.GATE_SHUT)
     assert outcome.outcome is OutcomeClass.ACCEPTED, outcome
     assert again == outcome
     assert found is not None
@@ -225,6 +228,7 @@ async def test_a_process_says_ready_serves_and_stops_on_request(
         )
         assert process.stdout is not None
         ready = (await process.stdout.readline()).decode()
+        await exchange.fence(account_epoch=1, kill_epoch=0)
         outcome = await exchange.place(order("qproc", price="30000"))
         process.send_signal(signal.SIGTERM)
         rest, errors = await process.communicate()

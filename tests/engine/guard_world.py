@@ -9,6 +9,7 @@ from decimal import Decimal
 from opensqt.core.ids import ClientOrderId, Symbol, UnixMs, VenueOrderId
 from opensqt.core.instrument import Instrument
 from opensqt.core.orders import Side, TimeInForce
+from opensqt.core.registry import KillRow
 from opensqt.engine.connector_guard import ConnectorGuard, GuardConfig
 from opensqt.ports.exchange import (
     Balance,
@@ -24,6 +25,8 @@ from opensqt.ports.exchange import (
 
 SYMBOL = Symbol("BTCUSDT:perp")
 START_MS = 1_700_000_000_000
+NEVER_MS = -3_600_000
+"""Too long ago for anything that was asked then to be believed."""
 ACCEPTED = Outcome(outcome=OutcomeClass.ACCEPTED)
 
 
@@ -134,10 +137,14 @@ class World:
     clock: Clock = field(default_factory=Clock)
     venue: Venue = field(default_factory=Venue)
     config: GuardConfig = field(default_factory=GuardConfig)
+    is_fenced: bool = True
+    """Whether the guard was told once that any epoch may write."""
     guard: ConnectorGuard = field(init=False)
 
     def __post_init__(self) -> None:
         self.guard = ConnectorGuard(self.venue, clock=self.clock, config=self.config)
+        if self.is_fenced:
+            self.guard.observe(account_epoch=0, kill=KillRow(), asked_ms=NEVER_MS)
 
     async def start(self, request: PlaceRequest) -> "asyncio.Task[Outcome]":
         task = asyncio.ensure_future(self.guard.place(request))

@@ -17,6 +17,41 @@ def test_a_guard_is_a_venue_port() -> None:
     assert port is not None
 
 
+@pytest.mark.parametrize("confirm_within_ms", [None, 2_000])
+async def test_a_guard_that_has_just_started_writes_nothing_before_it_is_told_who_may(
+    confirm_within_ms: int | None,
+) -> None:
+    world = World(config=GuardConfig(confirm_within_ms=confirm_within_ms), is_fenced=False)
+
+    placed = await world.placed(order(epoch=3, reduce_only=True))
+    canceled = await world.guard.cancel(cancel(epoch=3))
+
+    assert (placed.outcome, placed.code) == (OutcomeClass.NOT_SENT, VenueCode.GATE_SHUT)
+    assert (canceled.outcome, canceled.code) == (OutcomeClass.NOT_SENT, VenueCode.GATE_SHUT)
+    assert (dict(world.venue.sent), world.venue.canceled) == ({}, [])
+    assert world.guard.account_epoch == 0
+
+
+@pytest.mark.parametrize("by_store", [False, True])
+async def test_store_or_fence_tell_a_guard_who_may_write(by_store: bool) -> None:
+    world = World(is_fenced=False)
+    if by_store:
+        world.guard.observe(account_epoch=9, kill=KillRow())
+    else:
+        await world.guard.fence(account_epoch=9, kill_epoch=0)
+
+    assert (await world.guard.cancel(cancel(epoch=3))).code is VenueCode.STALE_EPOCH
+    assert await world.placed(order(epoch=9)) == ACCEPTED
+
+
+async def test_a_fence_without_an_epoch_tells_a_guard_nothing() -> None:
+    world = World(is_fenced=False)
+
+    await world.guard.fence(account_epoch=0, kill_epoch=0)
+
+    assert (await world.guard.cancel(cancel(epoch=1))).code is VenueCode.GATE_SHUT
+
+
 async def test_a_repeated_call_gets_the_recorded_answer_and_sends_nothing() -> None:
     world = World()
     first = await world.placed(order())
