@@ -5,6 +5,7 @@ cluster killed and started again, the orchestrator killed in the middle of a rem
 destroyed, at last the control store. The venue's ledger and the journals judge.
 """
 
+import asyncio
 import json
 import signal
 import time
@@ -14,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from opensqt.core.registry import Desire
+from opensqt.storage.control import open_control
 from opensqt.storage.location import control_path, journal_paths
 from tests.crash.test_bad_stores import overwrite
 from tests.drills.cluster_kill import kill_all
@@ -39,6 +42,8 @@ STRIKES = (
     ("symbol", signal.SIGSTOP),
     ("exchange", signal.SIGSTOP),
     ("connector", signal.SIGSTOP),
+    ("orchestrator", signal.SIGSTOP),
+    (SUPERVISOR, signal.SIGSTOP),
     ("symbol", signal.SIGKILL),
     ("exchange", signal.SIGKILL),
     ("connector", signal.SIGKILL),
@@ -107,6 +112,7 @@ def test_the_whole_cluster_dies_with_orders_on_their_way_and_returns(trading: De
 def test_the_orchestrator_dies_in_the_middle_of_a_removal(trading: Deployment) -> None:
     trading.run("remove-symbol", ETH, "--mode", "flatten", "--no-wait")
     strike(trading, "orchestrator", signal.SIGKILL)
+    assert asyncio.run(is_being_removed(trading, ETH)), "it was removed before it was struck"
 
     until(lambda: row_of(trading, ETH) == {}, within_s=PATIENCE_S, what="the removal")
 
@@ -117,6 +123,17 @@ def test_the_orchestrator_dies_in_the_middle_of_a_removal(trading: Deployment) -
     until(lambda: is_added(trading, ETH), within_s=PATIENCE_S, what="adding it again")
     seconds_until_order(trading, ETH, now_ms() - 1)
     at_rest(trading, SYMBOLS)
+
+
+async def is_being_removed(running: Deployment, symbol: str) -> bool:
+    """Read the registry itself: whether a removal was begun and has not completed."""
+    registry = open_control(running.data, writer="test", random_bytes=b"test")
+    try:
+        rows = await registry.units()
+    finally:
+        registry.close()
+    (row,) = (one for one in rows if one.unit.symbol.startswith(symbol))
+    return row.desire is Desire.REMOVED and not row.is_removed
 
 
 def is_added(running: Deployment, symbol: str) -> bool:
