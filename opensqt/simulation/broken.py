@@ -22,6 +22,7 @@ from opensqt.core.registry import Desire, KillRow, UnitRecord
 from opensqt.core.registry_rules import Observed, Step, next_step, removed
 from opensqt.core.symbol import SymbolState
 from opensqt.engine import evidence
+from opensqt.engine.account_holder import AccountHolder
 from opensqt.engine.connector_guard import ConnectorGuard
 from opensqt.engine.decider import Decider
 from opensqt.engine.executor import Executor
@@ -49,6 +50,7 @@ _PLACED: Final = evidence.placed
 _CONFIRM: Final = Gate.confirm
 _DECLARE: Final = UnitExposure.declare
 _FENCE: Final = ConnectorGuard.fence
+_FENCE_CONNECTOR: Final = AccountHolder._fence  # noqa: SLF001 - the original, called by its double
 _OBSERVE: Final = ConnectorGuard.observe
 _PLACE: Final = Executor._place  # noqa: SLF001 - the original, called by what replaces it
 _CANCEL: Final = Executor._cancel  # noqa: SLF001 - the original, called by what replaces it
@@ -262,6 +264,15 @@ async def keep_watching(self: Hub) -> None:
     ever.update(self._routes)
     with mock.patch.object(self, "_routes", dict.fromkeys(ever, ())):
         await _WATCH(self)
+
+
+# -- the account
+
+
+async def fence_only_once(self: AccountHolder, kill_epoch: int) -> None:
+    """Do not tell a connector again what an earlier process of it was told."""
+    if kill_epoch != self._fenced_kill:
+        await _FENCE_CONNECTOR(self, kill_epoch)
 
 
 # -- the kill switch

@@ -38,6 +38,8 @@ class Cluster:
         self.connector = connector
         self.exchange: ExchangeProcess | None = None
         self._has_exchange = False
+        self._exchanges = 0
+        self._dead: set[str] = set()
 
     # -- the life of a unit's process
 
@@ -124,7 +126,13 @@ class Cluster:
     # -- the life of the exchange process
 
     async def _start_exchange(self) -> None:
-        exchange = ExchangeProcess(self._scene, self.connector)
+        self._exchanges += 1
+        exchange = ExchangeProcess(
+            self._scene,
+            self.connector,
+            name=f"exchange {self._exchanges}",
+            is_dead=self._is_proven_dead,
+        )
         try:
             await exchange.start()
         except RegistryError:
@@ -132,6 +140,14 @@ class Cluster:
             return
         self._scene.graveyard.append(exchange)
         self.exchange = exchange
+
+    def _is_proven_dead(self, name: str) -> bool:
+        """Tell what is believed: a process on a lost host may be dead, but nobody can prove it.
+
+        Of one that was only stopped the worst is believed, for it comes back.
+        """
+        is_provable = not self._scene.happens(self._scene.faults.unprovable_death)
+        return is_provable or name not in self._dead
 
     def _exchange_again(self) -> None:
         async def again() -> None:
@@ -146,6 +162,7 @@ class Cluster:
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
             self._scene.crashes += 1
+            self._dead.add(exchange.name)
             await exchange.kill()
             self._exchange_again()
 

@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 from opensqt.core.ids import ClientOrderId, Symbol, UnixMs, VenueOrderId
 from opensqt.core.instrument import Instrument
 from opensqt.engine.connector_guard import ConnectorGuard, GuardConfig
+from opensqt.engine.store_watch import CONFIRM_WITHIN_MS, observe_forever
 from opensqt.ports.exchange import (
     Balance,
     CancelRequest,
@@ -26,15 +27,14 @@ from opensqt.ports.exchange import (
     VenuePosition,
     VenueUnavailableError,
 )
-from opensqt.ports.registry import RegistryError
+from opensqt.ports.registry import RegistryPort
 from opensqt.simulation.freezer import Freezer
 from opensqt.simulation.link_watch import PriceCheck
 from opensqt.simulation.loop import VirtualClock, first_of
 from opensqt.simulation.scene import ACCOUNT, Scene
 from opensqt.simulation.venue import SimulatedVenue, VenueConnection
+from opensqt.simulation.witness import Witness
 
-OBSERVE_EVERY_MS: Final = 500
-CONFIRM_WITHIN_MS: Final = 2_000
 ResultT = TypeVar("ResultT")
 
 
@@ -58,6 +58,7 @@ class Connector:
     def __init__(self, scene: Scene) -> None:
         """Do nothing yet."""
         self._scene = scene
+        self._is_blind = scene.faults.blind_connector
         self._observing: asyncio.Task[None] | None = None
         self.guard: ConnectorGuard | None = None
         self.ended: asyncio.Future[None] = scene.loop.create_future()
@@ -67,9 +68,10 @@ class Connector:
         self.ended = asyncio.get_running_loop().create_future()
         scene = self._scene
         writer = _Writer(scene.venue, scene.clock, scene.witness.written)
-        config = GuardConfig(confirm_within_ms=CONFIRM_WITHIN_MS)
+        config = GuardConfig(confirm_within_ms=None if self._is_blind else CONFIRM_WITHIN_MS)
         self.guard = ConnectorGuard(writer, clock=scene.clock, config=config)
-        self._observing = asyncio.get_running_loop().create_task(self._observe(self.guard))
+        if not self._is_blind:
+            self._observing = asyncio.get_running_loop().create_task(self._observe(self.guard))
 
     def kill(self) -> None:
         """End: calls under way are never answered, the streams break."""
@@ -81,18 +83,13 @@ class Connector:
         self._scene.venue.cut_streams()
 
     async def _observe(self, guard: ConnectorGuard) -> None:
-        store, clock = self._scene.store, self._scene.clock
-        while True:
-            asked_ms = clock.monotonic_ms()
-            try:
-                lease = await store.account_lease(ACCOUNT)
-                kill = await store.kill_row()
-            except RegistryError:
-                await clock.sleep_ms(OBSERVE_EVERY_MS)
-                continue
-            epoch = 0 if lease is None else lease.epoch
-            guard.observe(account_epoch=epoch, kill=kill, asked_ms=asked_ms)
-            await clock.sleep_ms(OBSERVE_EVERY_MS)
+        scene = self._scene
+        await observe_forever(
+            guard, ACCOUNT, opened=self._store, clock=scene.clock, log=scene.trace.log("connector")
+        )
+
+    async def _store(self) -> RegistryPort:
+        return self._scene.store
 
 
 class ConnectorClient(VenuePort):
@@ -102,13 +99,13 @@ class ConnectorClient(VenuePort):
         self,
         connector: Connector,
         freezer: Freezer,
-        sent: Callable[[PlaceRequest], None],
+        witness: Witness,
         read: PriceCheck,
     ) -> None:
-        """Call ``sent`` with every order the exchange lets go, ``read`` with each price it read."""
+        """Tell ``witness`` what the exchange lets go, and ``read`` each price it read."""
         self._connector = connector
         self._freezer = freezer
-        self._sent = sent
+        self._witness = witness
         self._read = read
         self.watched: frozenset[Symbol] = frozenset()
         """The symbols subscribed last."""
@@ -150,7 +147,7 @@ class ConnectorClient(VenuePort):
         await self._alive()
         if self._connector.guard is None:
             return Outcome(outcome=OutcomeClass.NOT_SENT, code=VenueCode.LINK_DOWN)
-        self._sent(request)
+        self._witness.sent(request)
         return await self._call(lambda guard: guard.place(request)) or _UNKNOWN
 
     async def cancel(self, request: CancelRequest) -> Outcome:
@@ -191,9 +188,11 @@ class ConnectorClient(VenuePort):
         return await self._ask(lambda guard: guard.server_time_ms())
 
     async def fence(self, *, account_epoch: int, kill_epoch: int) -> tuple[ClientOrderId, ...]:
-        return await self._ask(
+        in_flight = await self._ask(
             lambda guard: guard.fence(account_epoch=account_epoch, kill_epoch=kill_epoch)
         )
+        self._witness.fenced(account_epoch)
+        return in_flight
 
     async def disown(self, client_order_id: ClientOrderId, *, deadline_ms: UnixMs) -> int:
         return await self._ask(lambda guard: guard.disown(client_order_id, deadline_ms=deadline_ms))

@@ -1,33 +1,42 @@
-"""The exchange process of the simulated account, composed as in production.
-
-It takes the lease with a higher epoch, fences the connector, and looks at lease and kill switch
-twice a second; without a fenced connector its gate stays shut.
-"""
+"""The exchange process of the simulated account: the production holder of an account on ports."""
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, cast
 
 from opensqt.core.ids import ClientOrderId, Symbol, UnitId
-from opensqt.engine.cancel_all import cancel_all
+from opensqt.engine.account_holder import AccountHolder, AccountLostError, take_account
 from opensqt.engine.exposure import UnitExposure
-from opensqt.engine.gate import Gate
 from opensqt.engine.hub import Hub
 from opensqt.engine.local_link import LocalLink
 from opensqt.ports.exchange import PriceUpdate, VenueUnavailableError
 from opensqt.ports.link import Downward, ExchangeTransport, Upward
-from opensqt.ports.registry import AccountLease, LeaseLostError, RegistryError
+from opensqt.ports.registry import RegistryError, RegistryPort
 from opensqt.simulation.connector import Connector, ConnectorClient
+from opensqt.simulation.control_store import ControlStore
 from opensqt.simulation.freezer import FreezableClock, Freezer
 from opensqt.simulation.link_watch import BandWatch
 from opensqt.simulation.scene import ACCOUNT, Scene
 
-CONFIRM_EVERY_MS: Final = 500
-LEASE_TTL_MS: Final = 10_000
-RENEW_MS: Final = 3_000
 STORE_MS: Final = 20
 """How long the control store takes to answer; long enough for an order to slip through."""
+
+
+class _DistantStore:
+    """The control store as a process sees it: answers take time, and a frozen one gets none."""
+
+    def __init__(self, store: ControlStore, clock: FreezableClock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[object]]:
+        async def call(*args: object, **named: object) -> object:
+            await self._clock.sleep_ms(STORE_MS)
+            answer: object = await getattr(self._store, name)(*args, **named)
+            return answer
+
+        return call
 
 
 class _FreezableEnd:
@@ -68,24 +77,32 @@ class _FreezableEnd:
 class ExchangeProcess:
     """One incarnation."""
 
-    def __init__(self, scene: Scene, connector: Connector) -> None:
-        """Compose; ``start`` takes the account over."""
+    def __init__(
+        self, scene: Scene, connector: Connector, *, name: str, is_dead: Callable[[str], bool]
+    ) -> None:
+        """Keep the configuration; ``is_dead`` is asked whether another incarnation has ended."""
+        self.name = name
         self._scene = scene
+        self._is_dead = is_dead
         self.freezer = Freezer()
         self._clock = FreezableClock(scene.loop, self.freezer)
         self._log = scene.trace.log("exchange")
-        self._venue = ConnectorClient(
-            connector, self.freezer, scene.witness.sent, self._check_price
-        )
-        self.gate = Gate(self._venue, clock=self._clock, log=self._log)
-        self._lease: AccountLease | None = None
-        self.hub: Hub | None = None
+        self._venue = ConnectorClient(connector, self.freezer, scene.witness, self._check_price)
+        self._holder: AccountHolder | None = None
         self.link: LocalLink | None = None
-        self.confirmed_kill = -1
-        """Epoch of the kill row behind which this gate and the connector stand."""
         self._ends: list[_FreezableEnd] = []
-        self._tasks: list[asyncio.Task[None]] = []
+        self._living: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
+
+    @property
+    def hub(self) -> Hub | None:
+        """Return the hub, None before the account is ours."""
+        return None if self._holder is None else self._holder.hub
+
+    @property
+    def confirmed_kill(self) -> int:
+        """Return the epoch of the kill row behind which this gate and the connector stand."""
+        return -1 if self._holder is None else self._holder.confirmed_kill
 
     @property
     def watched(self) -> frozenset[Symbol]:
@@ -94,58 +111,53 @@ class ExchangeProcess:
 
     async def start(self) -> None:
         """Take the account over and serve."""
-        self._lease = lease = await self._scene.store.acquire_account(
-            ACCOUNT,
-            holder=f"sim-{id(self)}",
-            now_ms=self._clock.now_ms(),
-            ttl_ms=LEASE_TTL_MS,
-            take_over=True,
+        store = cast(RegistryPort, _DistantStore(self._scene.store, self._clock))
+        lease = await take_account(
+            ACCOUNT, registry=store, holder=self.name, is_dead=self._is_dead, clock=self._clock
         )
-        self.hub = Hub(
-            self._venue,
-            self.gate,
-            epoch_of=self._epoch_of,
-            session_prefix=f"e{lease.epoch}",
+        self._holder = AccountHolder(
+            lease,
+            deployment=self._scene.deployment,
+            registry=store,
+            venue=self._venue,
             clock=self._clock,
             log=self._log,
         )
         self.link = LocalLink(self._attach)
-        self._tasks = [
-            self._scene.loop.create_task(self._poll(lease)),
-            self._scene.loop.create_task(self.hub.run()),
-        ]
+        self._living = self._scene.loop.create_task(self._live(self._holder))
+
+    async def _live(self, holder: AccountHolder) -> None:
+        try:
+            await holder.run()
+        except AccountLostError as error:
+            self._log.warning("exchange.lost", reason=str(error))
+            self._ending = self._scene.loop.create_task(self.kill())
+        except Exception as error:  # noqa: BLE001 - any escape is a finding, whatever its class
+            self._scene.witness.fail(f"{self.name} died: {type(error).__name__}: {error}")
 
     async def kill(self) -> None:
         """SIGKILL: nothing it awaited continues, its links break."""
         self._venue.kill()
-        for task in self._tasks:
-            task.cancel()
+        if self._living is not None:
+            self._living.cancel()
         for end in tuple(self._ends):
             await end.close(message="the exchange process died")
 
     def gate_of(self, symbol: Symbol) -> UnitExposure | None:
         """Return the gate's account of the unit that trades ``symbol``, None before it declared."""
-        sessions = {} if self.hub is None else self.hub.sessions
+        if self._holder is None:
+            return None
+        sessions = self._holder.hub.sessions
         units = [unit for unit, one in sessions.items() if unit.symbol == symbol and one.epoch]
-        return self.gate.exposure_of(units[0]) if units else None
+        return self._holder.gate.exposure_of(units[0]) if units else None
 
     async def cancel_orders(self, unit: UnitId) -> tuple[ClientOrderId, ...]:
         """Cancel all orders of ours on the unit's symbol; return those still open."""
         await self.freezer.pass_by()
-        assert self.hub is not None
-        stored_epoch = await self._scene.store.next_symbol_epoch(unit)
-        epoch = self.hub.expel(unit, stored_epoch=stored_epoch)
-        return await cancel_all(
-            unit,
-            venue=self._venue,
-            gate=self.gate,
-            deployment=self._scene.deployment,
-            epoch=epoch,
-            clock=self._clock,
-        )
-
-    async def _epoch_of(self, unit: UnitId) -> int:
-        return await self._scene.store.symbol_epoch(unit)
+        if self._holder is None:
+            message = "the exchange process is starting"
+            raise VenueUnavailableError(message)
+        return await self._holder.cancel_orders(unit)
 
     async def _attach(self, end: ExchangeTransport) -> None:
         assert self.hub is not None
@@ -169,48 +181,3 @@ class ExchangeProcess:
                 continue
             if end.watch.withholds(price):
                 self._scene.witness.withheld(unit)
-
-    async def _poll(self, lease: AccountLease) -> None:
-        renewed_ms = self._clock.monotonic_ms()
-        while True:
-            try:
-                await self._confirm(lease)
-                if self._clock.monotonic_ms() - renewed_ms >= RENEW_MS:
-                    await self._renew(lease)
-                    renewed_ms = self._clock.monotonic_ms()
-            except LeaseLostError:
-                self.gate.lose()
-                self._log.warning("exchange.lost")
-                self._ending = self._scene.loop.create_task(self.kill())
-                return
-            except RegistryError as error:
-                self._log.debug("exchange.store_unavailable", reason=str(error))
-            await self._clock.sleep_ms(CONFIRM_EVERY_MS)
-
-    async def _confirm(self, lease: AccountLease) -> None:
-        store = self._scene.store
-        asked_ms = self._clock.monotonic_ms()
-        await self._clock.sleep_ms(STORE_MS)
-        held = await store.account_lease(ACCOUNT)
-        if held is None or held.epoch != lease.epoch:
-            message = "another exchange process holds the account"
-            raise LeaseLostError(message)
-        kill = await store.kill_row()
-        try:
-            await self._venue.fence(
-                account_epoch=lease.epoch, kill_epoch=kill.epoch if kill.is_engaged else 0
-            )
-        except VenueUnavailableError as error:
-            self._log.debug("exchange.not_fenced", reason=str(error))
-        else:
-            self._scene.witness.fenced(lease.epoch)
-            self.gate.confirm(kill=kill, account_epoch=lease.epoch, asked_ms=asked_ms)
-            self.confirmed_kill = kill.epoch
-
-    async def _renew(self, lease: AccountLease) -> None:
-        store = self._scene.store
-        await store.renew_account(lease, now_ms=self._clock.now_ms(), ttl_ms=LEASE_TTL_MS)
-        assert self.hub is not None
-        removed = {row.unit for row in await store.units() if row.is_removed}
-        for unit in sorted(removed & set(self.hub.sessions)):
-            await self.hub.forget(unit)

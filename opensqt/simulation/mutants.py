@@ -15,6 +15,7 @@ from opensqt.core.orders import Order
 from opensqt.core.risk import review
 from opensqt.core.risk.review import Refusal
 from opensqt.engine import (
+    account_holder,
     cancel_all,
     connector_guard,
     decider,
@@ -227,6 +228,14 @@ MUTANTS: Final = (
         attribute="_refuse_epoch",
         replacement=lambda _, __: None,
         breaks=("I7",),
+    ),
+    Mutant(
+        name="fence_only_once",
+        meaning="a connector that was started again is not told who holds the account",
+        target=account_holder.AccountHolder,
+        attribute="_fence",
+        replacement=broken.fence_only_once,
+        breaks=("I3:", "under account epoch", "does not quote", "does not stop"),
     ),
     Mutant(
         name="stop_without_looking",
