@@ -31,15 +31,20 @@ def backup(
     from opensqt.cli.stores import location_of
     from opensqt.storage.archive import BackupError
     from opensqt.storage.backup import create_backup
+    from opensqt.storage.soundness import problem_of
     from opensqt.system.clock import SystemClock
 
     now_ms = SystemClock().now_ms()
     data = data_dir_of(config, data_dir)
+    location = location_of(config, data_dir, store)
+    problem = problem_of(location)
+    if problem:
+        raise CommandError(Exit.REFUSED, problem)
     target = file or data / "backups" / f"opensqt-{_stamp(now_ms)}.tar"
     progress = Progress()
     try:
         manifest = create_backup(
-            location_of(config, data_dir, store),
+            location,
             target,
             build=build_text(),
             now_ms=now_ms,

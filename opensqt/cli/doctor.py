@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from opensqt.cli.exits import CommandError
-from opensqt.cli.place import load_deployment, open_run
+from opensqt.cli.place import load_deployment, open_run, refuse_unwritable
 from opensqt.config.deployment import Deployment
 from opensqt.config.problems import ConfigError
+from opensqt.storage.soundness import problem_of
 
 _GIB: Final = 1 << 30
 _FILES_MIN: Final = 1_024
@@ -69,7 +70,9 @@ def examine(config: Path | None, data_dir: Path | None) -> list[Finding]:
         read,
         _python(),
         _run_dir(deployment),
+        _data_dir(deployment.data_dir),
         _disk(deployment.data_dir),
+        _stores(deployment),
         _memory(units),
         _files(),
     ]
@@ -93,8 +96,29 @@ def _run_dir(deployment: Deployment) -> Finding:
     return Finding(name="run directory", verdict=Verdict.OK, detail=str(run.path))
 
 
+def _data_dir(data: Path) -> Finding:
+    try:
+        refuse_unwritable(_nearest(data))
+    except CommandError as error:
+        return Finding(name="data directory", verdict=Verdict.FAIL, detail=str(error))
+    return Finding(name="data directory", verdict=Verdict.OK, detail=str(data))
+
+
+def _nearest(data: Path) -> Path:
+    """Return the folder, or the one it would be made in."""
+    return next(place for place in (data, *data.parents) if place.exists())
+
+
+def _stores(deployment: Deployment) -> Finding:
+    problem = problem_of(deployment.store or deployment.data_dir)
+    if problem:
+        return Finding(name="stores", verdict=Verdict.FAIL, detail=problem)
+    detail = "on a server, not looked at" if deployment.store else "can be opened"
+    return Finding(name="stores", verdict=Verdict.OK, detail=detail)
+
+
 def _disk(data: Path) -> Finding:
-    place = next(folder for folder in (data, *data.parents) if folder.exists())
+    place = _nearest(data)
     free = shutil.disk_usage(place).free
     return Finding(
         name="disk",

@@ -48,14 +48,12 @@ def up(
 
     from opensqt.cli import up as starting
     from opensqt.cli.account_locks import refuse_held
-    from opensqt.cli.children import Playback
-    from opensqt.cli.recordings import checked_files, checked_speed
+    from opensqt.cli.recordings import checked_files, checked_playback
 
     files = checked_files(replay, more)
     deployment = load_deployment(config, data_dir)
-    layout = starting.layout_of(
-        deployment, Playback(files=files, speed=checked_speed(speed), is_looping=loop)
-    )
+    playback = checked_playback(files, speed=speed, loop=loop, deployment=deployment)
+    layout = starting.layout_of(deployment, playback)
     starting.refuse_to_start(layout)
     refuse_held(deployment, environment(data_dir))
     if supervise:
@@ -74,7 +72,9 @@ def up(
         starting.refuse_second(layout.run)
     if as_json:
         endpoints = layout.run.endpoints()
-        print_json({"started": code is Exit.OK, "pid": daemon.pid, "endpoints": endpoints})
+        print_json(
+            {"started": code is not Exit.NOT_READY, "pid": daemon.pid, "endpoints": endpoints}
+        )
     else:
         for line in starting.addresses(layout):
             say(line)
@@ -177,8 +177,11 @@ def logs(
     if name:
         files = [file for file in files if file.stem == name]
     if not files:
-        known = ", ".join(file.stem for file in sorted(folder.glob("*.log"))) or "none yet"
-        raise CommandError(Exit.USAGE, f"no log {name!r} in {folder}; there are: {known}")
+        known = ", ".join(file.stem for file in sorted(folder.glob("*.log")))
+        said = (
+            f"no log {name!r} in {folder}; there are: {known}" if known else f"no log in {folder}"
+        )
+        raise CommandError(Exit.USAGE, said)
     for file in files:
         for line in last_lines(file, lines):
             say(line if name else f"{file.stem}: {line}")

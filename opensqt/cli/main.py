@@ -3,12 +3,13 @@
 import os
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
 from opensqt.cli import adopt, backups, certify, config_commands, explain, lifecycle, serve, symbols
 from opensqt.cli.exits import EXIT_OF_CODE, CommandError, Exit
-from opensqt.cli.printing import complain
+from opensqt.cli.printing import complain, print_json, say
 from opensqt.ports.control import ControlError
 
 app = typer.Typer(
@@ -51,18 +52,35 @@ app.add_typer(config_app, name="config")
 app.add_typer(serve_app, name="serve")
 
 
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version
+
+        say(f"opensqt {version('opensqt')}")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Trade durably on many symbols."""
+    _ = version
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    words = [*(sys.argv[1:] if arguments is None else arguments)]
     try:
-        app(args=[*(sys.argv[1:] if arguments is None else arguments)], prog_name="opensqt")
+        app(args=words, prog_name="opensqt")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else Exit.OK
-    except CommandError as error:
-        complain(f"opensqt: {error}")
-        return error.exit_code
-    except ControlError as error:
-        complain(f"opensqt: {error.message}")
-        return EXIT_OF_CODE[error.code]
     except BrokenPipeError:
         # Whoever read has seen enough; the interpreter's own flush must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -71,22 +89,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain("interrupted")
         return Exit.UNEXPECTED
     except Exception as error:  # noqa: BLE001 - the outermost frame of the program
-        return _unexpected(error)
+        code, lines = _told(error)
+        for line in lines:
+            complain(line)
+        if "--json" in words:
+            print_json({"error": "\n".join(lines), "exit_code": code})
+        return code
     return Exit.OK
 
 
-def _unexpected(error: Exception) -> int:
+def _told(error: Exception) -> tuple[Exit, list[str]]:
+    """Return the exit code and what people are told; what nobody foresaw leaves its trace."""
     from opensqt.config.problems import ConfigError
 
-    if isinstance(error, ConfigError):
-        for problem in error.problems:
-            complain(problem.text)
-        return Exit.USAGE
-    import traceback
+    match error:
+        case CommandError():
+            return error.exit_code, [f"opensqt: {error}"]
+        case ControlError():
+            return EXIT_OF_CODE[error.code], [f"opensqt: {error.message}"]
+        case ConfigError():
+            return Exit.USAGE, [problem.text for problem in error.problems]
+        case OSError():
+            # A disk, a folder, a socket: the words of the system say more than where we stumbled.
+            where = f"{error.filename}: " if error.filename else ""
+            return Exit.UNEXPECTED, [f"opensqt: {where}{error.strerror or error}"]
+        case _:
+            import traceback
 
-    traceback.print_exception(error)
-    complain(f"opensqt: unexpected {type(error).__name__}: {error}")
-    return Exit.UNEXPECTED
+            traceback.print_exception(error)
+            return Exit.UNEXPECTED, [f"opensqt: unexpected {type(error).__name__}: {error}"]
 
 
 if __name__ == "__main__":

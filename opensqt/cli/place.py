@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Final
 
 from opensqt.cli.exits import CommandError, Exit
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from opensqt.config.deployment import Deployment
 
 DEFAULT_CONFIG: Final = Path("configs/paper.yaml")
+_ROOM_MIB: Final = 16
 
 
 def environment(given_data_dir: Path | None) -> Mapping[str, str]:
@@ -59,6 +61,22 @@ def open_run(data: Path) -> RunDir:
         return RunDir(data, os.environ)
     except (RunDirError, OSError) as error:
         raise CommandError(Exit.UNEXPECTED, str(error)) from error
+
+
+def refuse_unwritable(data: Path) -> None:
+    """Make the data directory; raise ``CommandError`` unless it takes files of a useful length."""
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=data) as probe:
+            os.posix_fallocate(probe.fileno(), 0, _ROOM_MIB << 20)
+    except OSError as error:
+        is_no_folder = isinstance(error, FileExistsError | NotADirectoryError)
+        got = "no folder" if is_no_folder else f"'{error.strerror}'"
+        message = (
+            f"data directory {data}: got {got}, expected a folder that takes {_ROOM_MIB} MiB; "
+            "fix: make room, or choose another with --data-dir"
+        )
+        raise CommandError(Exit.USAGE if is_no_folder else Exit.REFUSED, message) from error
 
 
 def logs_of(data: Path) -> Path:

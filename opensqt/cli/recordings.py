@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from opensqt.cli.children import Playback
 from opensqt.cli.exits import CommandError, Exit
+from opensqt.config.deployment import Deployment
 from opensqt.core.money import MoneyError, parse_decimal
 from opensqt.market.frames import FrameError, check_recording
 
@@ -37,3 +39,14 @@ def checked_speed(text: str) -> str:
         message = f"--speed: expected a number above 0 and at most {SPEED_MAX}, got {text!r}"
         raise CommandError(Exit.USAGE, message)
     return text
+
+
+def checked_playback(
+    files: tuple[Path, ...], *, speed: str, loop: bool, deployment: Deployment
+) -> Playback:
+    """Return what is played; raise ``CommandError`` when speed or loop have nothing to play."""
+    speed = checked_speed(speed)
+    if (speed or loop) and not (files or deployment.paper.replay.files):
+        message = "--speed and --loop go with --replay FILE, or with paper.replay.files"
+        raise CommandError(Exit.USAGE, message)
+    return Playback(files=files, speed=speed, is_looping=loop)

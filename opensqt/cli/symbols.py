@@ -86,7 +86,10 @@ def remove_symbol(
             progress.show(_state_line(answer))
 
     def told(answer: Answer) -> str:
-        return f"{_state_line(answer)}, {'removed' if answer.get('done') else 'not done yet'}"
+        line = _state_line(answer)
+        if dry_run:
+            return f"{line}, would be removed ({mode})"
+        return f"{line}, {'removed' if answer.get('done') else 'not done yet'}"
 
     answers = _each(targets, remove, told, run=run, as_json=as_json, is_endless=is_waiting)
     if is_waiting and not all(answer.get("done") for answer in answers):
@@ -161,7 +164,8 @@ def _each(
         except ControlError as error:
             failures.append(error)
             answer = {"target": target, "error": error.message, "code": str(error.code)}
-            line = f"{target}: {error.message}"
+            is_named = error.message.startswith(target)
+            line = error.message if is_named else f"{target}: {error.message}"
         answers.append(answer)
         if not as_json:
             (complain if "error" in answer else say)(line)

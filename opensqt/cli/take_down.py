@@ -72,6 +72,9 @@ async def stand_down(run: RunDir, *, orders: str, say: Say) -> Exit:
 
 def purge(data: Path, run: RunDir | None, *, say: Say) -> None:
     """Delete what a paper deployment has stored in ``data``, and nothing else that lies there."""
+    if not data.is_dir():
+        say(f"{data} is no folder: nothing to delete")
+        return
     has_traded = any(any(data.glob(pattern)) for pattern in ("control.db", "paper/*.lock"))
     for name in _FOLDERS if has_traded else ():
         shutil.rmtree(data / name, ignore_errors=True)

@@ -21,14 +21,14 @@ from opensqt.cli.children import (
     make_token,
 )
 from opensqt.cli.exits import CommandError, Exit
-from opensqt.cli.place import logs_of, open_run
-from opensqt.cli.printing import Progress, say, say_if_heard
+from opensqt.cli.place import logs_of, open_run, refuse_unwritable
+from opensqt.cli.printing import Progress, complain, say, say_if_heard
 from opensqt.cli.processes import send
 from opensqt.cli.supervision import ChildSpec, ChildState, is_all_up
 from opensqt.cli.supervisor import PAUSE_MS, Supervisor, read_children
 from opensqt.cli.tail import last_lines
 from opensqt.cli.take_down import take_down
-from opensqt.cli.view import children_line, symbols_line
+from opensqt.cli.view import children_line, quarantined, symbols_line
 from opensqt.config.deployment import Deployment
 from opensqt.config.overrides import has_own_paper_venue
 from opensqt.storage.soundness import problem_of
@@ -71,14 +71,16 @@ def refuse_second(run: RunDir) -> None:
 
 
 def refuse_to_start(layout: Layout) -> None:
-    """Raise ``CommandError`` beside another supervisor, or when the control store is unsound.
+    """Raise ``CommandError`` beside another supervisor, or when a store could not be used.
 
     What runs is looked after in any case: without it our orders could not be taken back.
     """
     refuse_second(layout.run)
     deployment = layout.deployment
-    location = deployment.store or deployment.data_dir
-    problem = "" if layout.run.live_processes() else problem_of(location)
+    if layout.run.live_processes():
+        return
+    refuse_unwritable(deployment.data_dir)
+    problem = problem_of(deployment.store or deployment.data_dir)
     if problem:
         raise CommandError(Exit.REFUSED, problem)
 
@@ -146,7 +148,10 @@ def start_daemon(arguments: list[str], layout: Layout) -> subprocess.Popen[bytes
 
 
 async def watch_start(layout: Layout, is_alive: Callable[[], bool]) -> Exit:
-    """Show the start until every symbol has settled; ``NOT_READY`` if it takes too long."""
+    """Show the start until every symbol has settled; ``NOT_READY`` if it takes too long.
+
+    ``PARTLY`` when a symbol has settled in quarantine; its reason is told.
+    """
     clock, progress = SystemClock(), Progress()
     specs = child_specs(layout)
     kinds = {spec.name: spec.kind for spec in specs}
@@ -163,7 +168,10 @@ async def watch_start(layout: Layout, is_alive: Callable[[], bool]) -> Exit:
             if has_settled:
                 progress.end()
                 say(f"started in {(clock.monotonic_ms() - begin) / _SECOND_MS:.1f} s")
-                return Exit.OK
+                stuck = await asyncio.to_thread(quarantined, layout.run)
+                for line in stuck:
+                    complain(line)
+                return Exit.PARTLY if stuck else Exit.OK
         await clock.sleep_ms(3 * PAUSE_MS)
     progress.end()
     for line in _complaints(layout, specs):

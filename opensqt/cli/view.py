@@ -6,6 +6,7 @@ from opensqt.cli.children import ACTORS
 from opensqt.cli.control import ask
 from opensqt.cli.supervision import ChildState, Kind
 from opensqt.cli.supervisor import read_children
+from opensqt.core.registry import UnitPhase
 from opensqt.ports.control import Answer, ControlCode, ControlError
 from opensqt.system.rundir import RunDir
 
@@ -66,6 +67,20 @@ def symbols_line(run: RunDir) -> tuple[str, bool]:
     settled = sum(state not in {"starting", "recovering"} for state in states)
     words = ", ".join(f"{entry.get('symbol')} {entry.get('state')}" for entry in symbols)
     return words or "no symbols", settled == len(states)
+
+
+def quarantined(run: RunDir) -> list[str]:
+    """Return a line for each symbol that does not trade before a human has decided."""
+    try:
+        entries = status(run)["symbols"]
+    except ControlError:
+        return []
+    return [
+        f"{one.get('account')}/{one.get('symbol')} is quarantined: "
+        f"{str(one.get('idle_reason') or 'no reason').removeprefix('quarantined: ')}"
+        for one in (entries if isinstance(entries, list) else [])
+        if isinstance(one, dict) and one.get("state") == UnitPhase.QUARANTINED
+    ]
 
 
 def _word(state: ChildState, kind: Kind) -> str:

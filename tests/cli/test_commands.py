@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,12 @@ def test_help_is_quick_and_lists_every_command() -> None:
     names += "explain adopt backup restore certify".split()
     assert [name for name in names if f"  {name}" not in answer.stdout] == []
     assert seconds < 0.4
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+
+    assert capsys.readouterr().out == f"opensqt {version('opensqt')}\n"
 
 
 def test_nobody_imports_ray_or_pydantic_for_help() -> None:
@@ -191,7 +198,8 @@ def test_removing_without_waiting_asks_once(orchestrator: Path) -> None:
         (["up", "--speed", "fast"], "--speed: expected a number above 0"),
         (["up", "-c", "none.yaml"], "none.yaml: got no such file"),
         (["down", "--orders", "maybe"], "--orders: expected cancel or keep, got 'maybe'"),
-        (["logs", "ray"], "no log 'ray'"),
+        (["up", "--speed", "2"], "--speed and --loop go with --replay FILE"),
+        (["logs", "ray"], "no log in "),
         (["config", "check", "none.yaml"], "none.yaml: got no such file"),
         (["nonsense"], "No such command 'nonsense'"),
     ],
@@ -338,11 +346,15 @@ def test_logs_shows_the_end_of_each_file(data: Path, capsys: pytest.CaptureFixtu
 
     assert main(["logs", "ray", "-n", "2"]) == 0
     assert main(["logs"]) == 0
+    assert main(["logs", "none"]) == 2
 
-    assert capsys.readouterr().out.splitlines() == [
+    captured = capsys.readouterr()
+    assert captured.out.splitlines() == [
         *("two", "three"),
         *("actors: four", "ray: one", "ray: two", "ray: three"),
     ]
+    assert "no log 'none' in " in captured.err
+    assert "there are: actors, ray" in captured.err
 
 
 def test_doctor_finds_this_machine_fit(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
