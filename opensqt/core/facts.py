@@ -212,6 +212,15 @@ class PositionAdjusted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PositionIgnored:
+    """What the venue holds beyond the book is not ours; from now on no other difference is."""
+
+    quantity: Decimal
+    """Signed base units; replaces what was ignored before."""
+    at_ms: UnixMs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DirectiveGiven:
     """The operator's wish changed."""
 
@@ -266,6 +275,7 @@ Fact: TypeAlias = (
     | InventoryMoved
     | InventorySeeded
     | PositionAdjusted
+    | PositionIgnored
     | DirectiveGiven
     | UnitQuarantined
     | QuarantineLifted

@@ -30,6 +30,7 @@ from opensqt.core.facts import (
     OrderIntended,
     OrderReported,
     PositionAdjusted,
+    PositionIgnored,
     PriceTicked,
     ProcessStarted,
     QuarantineLifted,
@@ -94,6 +95,8 @@ class SymbolState:
     quarantine: str = ""
     """Why no order may be sent until a human decides; empty when trading may go on."""
     late_reports: int = 0
+    ignored_quantity: Decimal | None = None
+    """What the venue holds beyond the book and is not ours, signed base units; None = not told."""
     restored_ms: UnixMs | None = None
     """When the backup was made this journal was restored from, until a first order or a human shows
     that the venue has been asked for what happened since; None otherwise."""
@@ -171,6 +174,8 @@ def apply(state: SymbolState, fact: Fact) -> SymbolState:  # noqa: C901, PLR0911
             return _apply_seeded(state, fact)
         case PositionAdjusted():
             return _apply_adjusted(state, fact)
+        case PositionIgnored():
+            return replace(state, ignored_quantity=fact.quantity)
         case DirectiveGiven():
             return replace(state, directive=fact.directive, directive_reason=fact.reason)
         case UnitQuarantined():

@@ -4,11 +4,14 @@ The facts of the pass are committed before it is judged here, in the unit's loop
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from decimal import Decimal
 from typing import Final
 
+from opensqt.core.facts import PositionIgnored
 from opensqt.core.grid.config import StartingPosition
 from opensqt.core.grid.starting import starting_position
-from opensqt.core.money import ZERO
+from opensqt.core.money import ZERO, to_text
 from opensqt.core.reconcile import PositionVerdict, compare_position
 from opensqt.core.unit_config import UnitConfig
 from opensqt.engine.incoming import Reconciled
@@ -66,8 +69,15 @@ class Comparing:
     async def _agrees(self, position: VenuePosition, findings: Findings) -> bool:
         """Tell whether the book and the venue hold the same, or a human was called."""
         state = self._recorder.state
+        ignored = ZERO
+        if self._config().grid.starting_position is StartingPosition.IGNORE:
+            if state.ignored_quantity is None:
+                await self._ignore(position.quantity - state.position.quantity)
+                return True
+            ignored = state.ignored_quantity
+            position = replace(position, quantity=position.quantity - ignored)
         verdict = compare_position(state, position.quantity, asked=findings.book)
-        is_different = verdict is PositionVerdict.DIFFERENT and not self._ignores_position()
+        is_different = verdict is PositionVerdict.DIFFERENT
         held = state.position.quantity
         # A difference that changes is a venue that lags, or a human at work: it is waited for.
         is_same = position.quantity - held == self._difference
@@ -78,15 +88,23 @@ class Comparing:
             self._look_again("position differs")
             return False
         if is_different:
-            await self._quarantine(f"position: book {held}, venue {position.quantity}")
+            beside = f" beside the {to_text(ignored)} that is ignored" if ignored else ""
+            await self._quarantine(f"position: book {held}, venue {position.quantity}{beside}")
         return True
+
+    async def _ignore(self, strange: Decimal) -> None:
+        """Note what is not ours: before the first order, or once it stays what it is."""
+        is_same = strange == self._difference
+        self._difference = strange
+        self._passes = self._passes * is_same + 1
+        if not self._recorder.state.unsettled_orders or self._passes >= POSITION_PASSES:
+            self._passes = 0
+            now_ms = self._clock.now_ms()
+            await self._recorder.record([PositionIgnored(quantity=strange, at_ms=now_ms)])
 
     def _look_again(self, reason: str) -> None:
         self._reconciling.want(reason)
         self._reconciling.try_again(in_ms=self._config().visibility_ms)
-
-    def _ignores_position(self) -> bool:
-        return self._config().grid.starting_position is StartingPosition.IGNORE
 
     async def _take_over(self, position: VenuePosition) -> bool:
         """Apply the ``starting_position`` rule before the first order; False: not yet possible."""

@@ -16,6 +16,7 @@ from opensqt.core.facts import (
     InventorySeeded,
     JournalRestored,
     PositionAdjusted,
+    PositionIgnored,
     QuarantineLifted,
 )
 from opensqt.core.grid.config import GridConfig, StartingPosition
@@ -80,19 +81,23 @@ def adoption(
     """Return what brings the book to the venue and ends the quarantine; no facts = nothing to do.
 
     A growing position is booked at the price that makes the average cost the venue's own, any other
-    difference at the last price. With ``starting_position: ignore`` the venue's position is not
-    ours and only the quarantine ends.
+    difference at the last price. With ``starting_position: ignore`` what the venue holds beyond the
+    book is not ours: that is noted, and the quarantine ends.
     """
     book = state.position.quantity
     ignores = config.starting_position is StartingPosition.IGNORE
     venue = book if ignores else holding.quantity
     found = Adoption(book=book, venue=venue, quarantine=state.quarantine)
-    refusal = _refusal(state, wish, holding, found)
+    strange = holding.quantity - book
+    is_moved = ignores and strange != state.ignored_quantity
+    refusal = _refusal(state, wish, holding, found, is_moved=is_moved)
     if refusal:
         return Adoption(refusal=refusal, book=book, venue=venue, quarantine=state.quarantine)
     maker = _Maker(state, config, wish, now_ms)
     if found.difference:
         maker.adjust(found.difference, holding.average_price)
+    if is_moved:
+        maker.ignore(strange)
     maker.lay_out()
     if maker.problem:
         return Adoption(refusal=maker.problem, book=book, venue=venue, quarantine=state.quarantine)
@@ -108,13 +113,15 @@ def adoption(
     )
 
 
-def _refusal(state: SymbolState, wish: AdoptionWish, holding: Holding, found: Adoption) -> str:
+def _refusal(
+    state: SymbolState, wish: AdoptionWish, holding: Holding, found: Adoption, *, is_moved: bool
+) -> str:
     """Return why nothing may be adopted now, empty when it may."""
     if not wish.operator.strip() or not wish.reason.strip():
         return "expected the name of the operator and a reason"
     if holding.doubts:
         return f"{holding.doubts[0]}; try again when that is settled"
-    return _mismatch(wish, found) or _unsettled(state, found)
+    return _mismatch(wish, found) or _unsettled(state, found, is_moved=is_moved)
 
 
 def _mismatch(wish: AdoptionWish, found: Adoption) -> str:
@@ -136,9 +143,9 @@ def _mismatch(wish: AdoptionWish, found: Adoption) -> str:
     return ""
 
 
-def _unsettled(state: SymbolState, found: Adoption) -> str:
+def _unsettled(state: SymbolState, found: Adoption, *, is_moved: bool) -> str:
     """Return which orders keep what the venue holds from being settled."""
-    if state.is_quiescent or not (found.difference or _unlevelled(state)):
+    if state.is_quiescent or not (found.difference or is_moved or _unlevelled(state)):
         return ""
     ids = [order.client_order_id for order in state.unsettled_orders]
     shown = ", ".join(ids[:_IDS_SHOWN]) + ", ..." * (len(ids) > _IDS_SHOWN)
@@ -176,6 +183,13 @@ class _Maker:
                 reason=self._wish.reason,
                 at_ms=self._now_ms,
             ),
+        )
+
+    def ignore(self, quantity: Decimal) -> None:
+        """Note what is not ours."""
+        self._add(
+            f"ignore {to_text(quantity)} at the venue that is not ours",
+            PositionIgnored(quantity=quantity, at_ms=self._now_ms),
         )
 
     def lay_out(self) -> None:

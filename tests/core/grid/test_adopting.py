@@ -10,6 +10,7 @@ from opensqt.core.facts import (
     InventorySeeded,
     JournalRestored,
     PositionAdjusted,
+    PositionIgnored,
     QuarantineLifted,
     UnitQuarantined,
 )
@@ -141,7 +142,24 @@ def test_a_quarantine_without_a_difference_is_only_lifted() -> None:
 def test_an_ignored_position_is_not_booked() -> None:
     found = adopt(STUCK, "0.05", average=2990, starting=StartingPosition.IGNORE)
 
-    assert [type(fact) for fact in found.facts] == [JournalRestored, QuarantineLifted]
+    assert [type(fact) for fact in found.facts] == [
+        PositionIgnored,
+        JournalRestored,
+        QuarantineLifted,
+    ]
+    after = replay(STUCK, found.facts)
+    assert after.ignored_quantity == D("0.05")
+    assert after.position == STUCK.position
+    again = adopt(after, "0.05", average=2990, starting=StartingPosition.IGNORE)
+    assert again.facts == ()
+
+
+def test_what_is_ignored_does_not_move_while_an_order_may_trade() -> None:
+    state = working(QUOTED, GRID, 3000)
+
+    found = adopt(state, "0.05", starting=StartingPosition.IGNORE)
+
+    assert "may still trade" in found.refusal
 
 
 @pytest.mark.parametrize(
