@@ -17,8 +17,14 @@ class DownMark:
         return self._path.exists()
 
     def set(self) -> None:
-        """Mark it down."""
-        write_atomically(self._path, "stopped by the operator; the next launch removes this file\n")
+        """Mark it down; raise ``OSError`` where no file can be made."""
+        try:
+            write_atomically(
+                self._path, "stopped by the operator; the next launch removes this file\n"
+            )
+        except OSError:
+            # A full disk has no room for the text, but often for the name, and only that counts.
+            self._path.touch()
 
     def clear(self) -> None:
         """Let it run."""

@@ -1,5 +1,6 @@
 """The run directory is short, private, and changed by one process at a time."""
 
+import errno
 import json
 import os
 import subprocess
@@ -157,6 +158,24 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
     reader.close()
+
+
+def test_a_full_disk_leaves_the_old_file_and_no_scratch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "f"
+    write_atomically(file, "old")
+    monkeypatch.setattr(os, "fsync", no_space)
+
+    with pytest.raises(OSError, match="No space left"):
+        write_atomically(file, "new")
+
+    assert file.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
+def no_space(_: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 # -------------------------------------------------------------------------------------------- locks
