@@ -37,7 +37,12 @@ from opensqt.engine.executor import Executor
 from opensqt.engine.manager_link import ManagerLink
 from opensqt.engine.recorder import Recorder
 from opensqt.ports.clock import ClockPort
-from opensqt.ports.journal import JournalError, SequenceConflictError, StaleEpochError
+from opensqt.ports.journal import (
+    DuplicateTradeError,
+    JournalError,
+    SequenceConflictError,
+    StaleEpochError,
+)
 from opensqt.ports.link import Band
 from opensqt.ports.telemetry import LogPort
 from opensqt.ports.workflow import WorkflowPort, WorkflowStoreError
@@ -49,6 +54,9 @@ HUNG_MS: Final = 5_000
 """How long a store that did not begin a run in time is left alone: waiting holds up the facts."""
 ABANDONED_MAX: Final = 3
 """Runs nobody waits for any more that a store may have; each keeps one of its threads."""
+MERGED_S: Final = 0.05
+"""How long what was heard waits for the decision made from it, to be committed together."""
+_FATAL: Final = (StaleEpochError, SequenceConflictError, DuplicateTradeError, StateError)
 _WITHHELD: Final = "workflows: no order until the store of workflows begins what it was given"
 
 
@@ -68,6 +76,7 @@ class Identity:
 class _Run:
     """A decision whose commit the loop waits for."""
 
+    facts: Sequence[Fact]
     answer: "asyncio.Future[None]"
     """The journal's answer to the handler, which the store of workflows may be slow to pass on."""
     has_begun: bool = False
@@ -205,6 +214,8 @@ class Decider:
         if verdict.approved:
             await self._act(verdict.approved, now_ms=now_ms)
         elif len(intents) == len(wanted.intents):
+            # A band is a promise about what the journal holds.
+            await self._recorder.flush()
             self._rest(verdict, limits, now_ms=now_ms)
         self._is_idle = not wanted.intents
         self._was_open = gate_open
@@ -258,6 +269,8 @@ class Decider:
 
     def _rest(self, verdict: Review, limits: Limits, *, now_ms: int) -> None:
         """Tell the exchange side within which prices nothing is wanted."""
+        if self._executor.in_flight:
+            return  # the answer changes the state, and is a fact with which the band is dropped
         state = self._recorder.state
         is_current = self._band is not None and state.sequence == self._band_sequence
         if self._band is not None and is_current and now_ms < self._band.valid_until_ms:
@@ -280,14 +293,14 @@ class Decider:
         self._band = None
         workflow_id = self._next_id()
         facts = [self._intended(intent, UnixMs(now_ms)) for intent in intents]
-        run = _Run(answer=asyncio.get_running_loop().create_future())
+        run = _Run(facts=facts, answer=asyncio.get_running_loop().create_future())
         if self._is_stop(facts):
             # A stop must not wait for a store that hangs, not even once.
             await self._cancel(facts)
             self._wake()
             return
         if self._may_run():
-            await self._run(workflow_id, facts, run)
+            await self._run(workflow_id, run)
         self._withheld = "" if run.is_committed or self._may_run() else _WITHHELD
         if run.is_committed:
             # More may be wanted now. A decision that failed is tried again by the loop's timer.
@@ -316,14 +329,14 @@ class Decider:
             attempt=self._attempts,
         )
 
-    async def _run(self, workflow_id: str, facts: Sequence[Fact], run: _Run) -> None:
-        """Have a workflow commit ``facts``; what has not begun in time never will."""
+    async def _run(self, workflow_id: str, run: _Run) -> None:
+        """Have a workflow commit a decision; what has not begun in time never will."""
         inputs = json.dumps(
             {
                 "id": workflow_id,
                 "epoch": self._identity.epoch,
                 "sequence": self._recorder.state.sequence,
-                "facts": [codec.encode(fact) for fact in facts],
+                "facts": [codec.encode(fact) for fact in run.facts],
             }
         )
         self._runs[workflow_id] = run
@@ -333,14 +346,18 @@ class Decider:
         task.add_done_callback(self._decided)
         either = (task, run.answer)
         try:
-            patience_s = self.config.order_ttl_ms / 1_000
-            await asyncio.wait(either, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, timeout=MERGED_S, return_when=asyncio.FIRST_COMPLETED)
+            if not run.has_begun:
+                # What was heard is not kept waiting by a store of workflows that is slow.
+                await self._recorder.flush()
+                patience_s = self.config.order_ttl_ms / 1_000
+                await asyncio.wait(either, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
             if run.has_begun:
                 await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
             del self._runs[workflow_id]
         error = run.answer.exception() if run.answer.done() else None
-        if isinstance(error, StaleEpochError | SequenceConflictError | StateError):
+        if isinstance(error, _FATAL):
             raise error
         if not (task.done() or run.answer.done()):
             self._hung.add(task, now_ms=self._clock.monotonic_ms())
@@ -351,7 +368,7 @@ class Decider:
         cancels = [fact for fact in facts if isinstance(fact, CancelIntended)]
         try:
             await self._recorder.record(cancels)
-        except (StaleEpochError, SequenceConflictError):
+        except _FATAL:
             raise
         except JournalError as error:
             self._log.error("journal.unavailable", reason=str(error))
@@ -420,9 +437,8 @@ class Decider:
         if run is None or not is_current or run.has_begun:
             return "stale"
         run.has_begun = True
-        facts = [codec.decode_fact(text) for text in decision["facts"]]
         try:
-            await self._recorder.record(facts)
+            await self._recorder.record(run.facts, at_sequence=decision["sequence"])
         except Exception as error:
             run.answer.set_exception(error)
             raise
@@ -431,7 +447,7 @@ class Decider:
             self._executor.place(fact)
             if isinstance(fact, OrderIntended)
             else self._executor.cancel(fact)
-            for fact in facts
+            for fact in run.facts
             if isinstance(fact, OrderIntended | CancelIntended)
         ]
         if sends:

@@ -65,6 +65,11 @@ class Batch:
     ack_seq: int = 0
     late_reports: int = 0
 
+    @property
+    def is_plain(self) -> bool:
+        """Tell whether to commit its facts is all there is to do."""
+        return bool(self.facts) and not (self.orphans or self.reconciled or self.is_suspect)
+
 
 class Intake:
     """Turns incoming mail into the facts that are news to the journal."""

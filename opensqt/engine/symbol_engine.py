@@ -7,6 +7,7 @@ plannable until it has settled.
 """
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Final
 
 from opensqt.core import codec
@@ -255,6 +256,7 @@ class SymbolEngine:
             position=state.position.quantity,
             reserved=reserved_by(state),
             capital=self._config.capital,
+            horizon_ms=self._config.late_ms,
         )
 
     def on_attached(self, *, resumed: bool) -> None:
@@ -383,12 +385,15 @@ class SymbolEngine:
         if mail.overflowed or len(self._pending) > self._facts_max:
             self._pending.clear()
             self._reconciling.want("more facts waited than are kept")
+        if not await self._is_stored(self._book()):
+            return
+        self._reconciling.step(is_attached=self._link.is_attached)
+        await self._is_stored(self._decide())
+
+    async def _is_stored(self, work: Awaitable[None]) -> bool:
+        """Do ``work``; return whether the journal took what it had to."""
         try:
-            while self._controls:
-                await self._take_control(self._controls[0])
-                del self._controls[0]
-            await self._take_facts()
-            await self._adopt()
+            await work
         except (StaleEpochError, SequenceConflictError, DuplicateTradeError):
             raise
         except JournalError as error:
@@ -396,20 +401,29 @@ class SymbolEngine:
             self._log.error("journal.unavailable", reason=str(error))
             if self._link.is_attached:
                 self._decider.withdraw(self._controls)
-            return
-        self._reconciling.step(is_attached=self._link.is_attached)
-        if self._link.is_attached:
-            self._resolver.step(self._recorder.state, in_flight=frozenset(self._executor.in_flight))
-            await self._decide()
+            return False
+        return True
+
+    async def _book(self) -> None:
+        while self._controls:
+            await self._take_control(self._controls[0])
+            del self._controls[0]
+        await self._take_facts()
+        await self._adopt()
 
     async def _decide(self) -> None:
-        if not self.is_ready:
-            # A stop does not wait for the venue to answer questions.
-            await self._decider.take_back()
-            return
-        gate_open = self._heartbeat is not None and self._heartbeat.gate_open
-        is_idle = await self._decider.decide(gate_open=gate_open)
-        self._stopping.step(self._recorder.state, is_idle=is_idle)
+        is_idle = False
+        if self._link.is_attached:
+            self._resolver.step(self._recorder.state, in_flight=frozenset(self._executor.in_flight))
+            if self.is_ready:
+                gate_open = self._heartbeat is not None and self._heartbeat.gate_open
+                is_idle = await self._decider.decide(gate_open=gate_open)
+            else:
+                # A stop does not wait for the venue to answer questions.
+                await self._decider.take_back()
+        await self._recorder.flush()
+        if self.is_ready:
+            self._stopping.step(self._recorder.state, is_idle=is_idle)
 
     async def _take_control(self, control: Control) -> None:
         if isinstance(control, ConfigApplied):
@@ -428,15 +442,32 @@ class SymbolEngine:
         if not self._pending:
             return
         batch = await self._intake.batch(self._pending, self._recorder.state)
+        if batch.is_plain and self._link.is_attached and self.is_ready:
+            # What is decided from it next goes into the same transaction.
+            self._recorder.stage(batch.facts, stored=lambda: self._stored(batch))
+            return
         await self._recorder.record(batch.facts)
+        self._acknowledge(batch)
+        await self._after(batch)
+        self._declare(batch)
+
+    def _stored(self, batch: Batch) -> None:
+        self._acknowledge(batch)
+        self._declare(batch)
+
+    def _acknowledge(self, batch: Batch) -> None:
         self._pending.clear()
         if batch.ack_seq:
             self._link.acknowledge(batch.ack_seq)
-        await self._after(batch)
+
+    def _declare(self, batch: Batch) -> None:
+        # A trade that was looked up, or came after the end of its order, is news to the gate.
+        if batch.has_trades or batch.reconciled or any(map(is_unheard, batch.facts)):
+            self._link.declare(declared(self._recorder.state))
 
     async def _adopt(self) -> None:
         if await self.adopting.step():
-            self._declare()
+            self._link.declare(declared(self._recorder.state))
             self._reconciling.want("adopted")
 
     async def _after(self, batch: Batch) -> None:
@@ -452,12 +483,6 @@ class SymbolEngine:
             for missing in reconciled.findings.missing:
                 self._resolver.doubt(missing)
             await self._comparing.judge(reconciled)
-        # A trade that was looked up, or came after the end of its order, is news to the gate.
-        if batch.has_trades or batch.reconciled or any(map(is_unheard, batch.facts)):
-            self._declare()
-
-    def _declare(self) -> None:
-        self._link.declare(declared(self._recorder.state))
 
     async def _quarantine(self, reason: str) -> None:
         if not self._recorder.state.quarantine:
