@@ -7,7 +7,7 @@ Everything else that is not an answer is UNKNOWN.
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import grpc
 from google.protobuf.message import Message
@@ -16,13 +16,11 @@ from opensqt.core.ids import ClientOrderId, Symbol, UnixMs, VenueOrderId
 from opensqt.core.instrument import Instrument
 from opensqt.market_maker.v1 import exchange_pb2
 from opensqt.market_maker.v1.exchange_pb2_grpc import ExchangeServiceStub
-from opensqt.market_maker.v1.facts_pb2 import OrderOutcome
 from opensqt.ports.exchange import (
     Balance,
     CancelRequest,
     Listing,
     Outcome,
-    OutcomeClass,
     PlaceRequest,
     UnknownSymbolError,
     VenueCode,
@@ -40,6 +38,7 @@ from opensqt.rpc.channel import (
     NotConnectedError,
     completed,
 )
+from opensqt.rpc.order_stream import OrderStream, not_sent
 from opensqt.wire.errors import WireError
 from opensqt.wire.exchange import encode_cancel, encode_place
 from opensqt.wire.facts import (
@@ -48,17 +47,9 @@ from opensqt.wire.facts import (
     decode_instrument,
     decode_listing,
     decode_order,
-    decode_outcome,
     decode_position,
     decode_trade,
 )
-
-# Our servers give these answers before they touch the venue; see exchange_server.
-_NEVER_SENT: Final = {
-    grpc.StatusCode.INVALID_ARGUMENT: VenueCode.INVALID_ORDER,
-    grpc.StatusCode.UNAUTHENTICATED: VenueCode.AUTHENTICATION,
-    grpc.StatusCode.UNIMPLEMENTED: VenueCode.UPSTREAM_REJECTED,
-}
 
 ResultT = TypeVar("ResultT")
 _Method: TypeAlias = Callable[[ExchangeServiceStub], grpc.aio.UnaryUnaryMultiCallable[Any, Any]]
@@ -96,12 +87,16 @@ class GrpcExchange:
         self._connection = Connection(
             locate, security=self._security, timeout_ms=self._timeouts.connect_ms
         )
+        self._orders = OrderStream(
+            self._connection, security=self._security, timeout_ms=self._timeouts.order_ms
+        )
         self._subscriber = subscriber
         self._symbols: frozenset[Symbol] = frozenset()
         self._subscribed: frozenset[Symbol] | None = None
 
     async def close(self) -> None:
-        """End all calls and the event stream."""
+        """End all calls, orders and the event stream."""
+        await self._orders.close()
         await self._connection.close()
 
     # -- orders
@@ -109,45 +104,20 @@ class GrpcExchange:
     async def place(self, request: PlaceRequest) -> Outcome:
         """Send one order once; a lost answer is UNKNOWN."""
         try:
-            message = exchange_pb2.SubmitOrderRequest(
-                order=encode_place(request, account=self._account)
-            )
+            order = encode_place(request, account=self._account)
         except WireError as error:
-            return _not_sent(VenueCode.INVALID_ORDER, str(error))
-        return await self._order(lambda stub: stub.SubmitOrder, message)
+            return not_sent(VenueCode.INVALID_ORDER, str(error))
+        submit = exchange_pb2.SubmitOrderRequest(order=order)
+        return await self._orders.ask(exchange_pb2.OrderCommand(submit=submit))
 
     async def cancel(self, request: CancelRequest) -> Outcome:
         """Ask for a cancel once; a lost answer is UNKNOWN."""
         try:
-            message = exchange_pb2.WithdrawOrderRequest(
-                cancel=encode_cancel(request, account=self._account)
-            )
+            cancel = encode_cancel(request, account=self._account)
         except WireError as error:
-            return _not_sent(VenueCode.INVALID_ORDER, str(error))
-        return await self._order(lambda stub: stub.WithdrawOrder, message)
-
-    async def _order(self, method: _Method, message: Message) -> Outcome:
-        try:
-            channel = await self._connection.channel()
-        except NotConnectedError as error:
-            return _not_sent(VenueCode.LINK_DOWN, str(error))
-        try:
-            response = await completed(
-                method(ExchangeServiceStub(channel))(
-                    message,
-                    timeout=self._timeouts.order_ms / 1_000,
-                    metadata=self._security.metadata,
-                    wait_for_ready=False,
-                )
-            )
-        except grpc.aio.AioRpcError as error:
-            code = _NEVER_SENT.get(error.code())
-            if code is not None:
-                return _not_sent(code, error.details() or "")
-            return _unknown(f"{error.code().name.lower()}: {error.details()}")
-        except CallLostError as error:
-            return _unknown(str(error))
-        return _outcome(response.outcome)
+            return not_sent(VenueCode.INVALID_ORDER, str(error))
+        withdraw = exchange_pb2.WithdrawOrderRequest(cancel=cancel)
+        return await self._orders.ask(exchange_pb2.OrderCommand(withdraw=withdraw))
 
     # -- evidence
 
@@ -302,22 +272,3 @@ def _understood(decode: Callable[[], ResultT]) -> ResultT:
 
 def _unavailable(error: grpc.aio.AioRpcError) -> VenueUnavailableError:
     return VenueUnavailableError(f"{error.code().name.lower()}: {error.details()}")
-
-
-def _outcome(message: OrderOutcome) -> Outcome:
-    try:
-        return decode_outcome(message)
-    except WireError as error:
-        return Outcome(
-            outcome=OutcomeClass.UNKNOWN,
-            code=VenueCode.UNKNOWN_STATE,
-            message=f"unreadable answer: {error}",
-        )
-
-
-def _not_sent(code: VenueCode, message: str) -> Outcome:
-    return Outcome(outcome=OutcomeClass.NOT_SENT, code=code, message=message)
-
-
-def _unknown(message: str) -> Outcome:
-    return Outcome(outcome=OutcomeClass.UNKNOWN, code=VenueCode.LINK_DOWN, message=message)

@@ -34,6 +34,7 @@ from opensqt.ports.exchange import (
 )
 from opensqt.ports.telemetry import LogPort
 from opensqt.rpc.fanout import Fanout
+from opensqt.rpc.outbox import Outbox
 from opensqt.rpc.server import Service
 from opensqt.wire.errors import WireError
 from opensqt.wire.exchange import decode_cancel, decode_place
@@ -54,6 +55,11 @@ SENDING_MAX: Final = 200
 EVENTS_PER_MESSAGE: Final = 2_000
 """Keeps a message far below the size limit: an event has a few hundred bytes."""
 
+_BUSY: Final = Outcome(
+    outcome=OutcomeClass.NOT_SENT,
+    code=VenueCode.BUSY,
+    message="too many orders are being sent already",
+)
 ResultT = TypeVar("ResultT")
 AddressedT = TypeVar("AddressedT", PlaceOrderRequest, exchange_pb2.CancelOrderRequest)
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
@@ -102,6 +108,72 @@ class ExchangeServicer(ExchangeServiceServicer):
         outcome = await self.cancel(cancel)
         return exchange_pb2.WithdrawOrderResponse(outcome=encode_outcome(outcome))
 
+    async def StreamOrders(
+        self, request_iterator: AsyncIterator[exchange_pb2.StreamOrdersRequest], context: Context
+    ) -> AsyncIterator[exchange_pb2.StreamOrdersResponse]:
+        """Place and cancel over one stream; a stream that breaks does not stop what was begun."""
+        outbox: Outbox[exchange_pb2.OrderAnswer] = Outbox()
+        # The library may abandon this generator without closing it; the callback always comes.
+        # (The cast: the stubs take a class of theirs where a function is meant.)
+        context.add_done_callback(cast("Any", lambda _: outbox.end()))
+        reading = asyncio.create_task(self._obey(request_iterator, outbox), name="exchange.obey")
+        try:
+            while answers := await outbox.take():
+                yield exchange_pb2.StreamOrdersResponse(answers=answers)
+        finally:
+            reading.cancel()
+
+    async def _obey(
+        self,
+        requests: AsyncIterator[exchange_pb2.StreamOrdersRequest],
+        outbox: Outbox[exchange_pb2.OrderAnswer],
+    ) -> None:
+        try:
+            async for request in requests:
+                for command in request.commands:
+                    task = asyncio.create_task(self._answer(command, outbox), name="exchange.send")
+                    self._sending.add(task)
+                    task.add_done_callback(self._sent)
+        except grpc.RpcError as error:
+            self._log.debug("exchange.orders_ended", error=repr(error))
+        finally:
+            outbox.end()
+
+    async def _answer(
+        self, command: exchange_pb2.OrderCommand, outbox: Outbox[exchange_pb2.OrderAnswer]
+    ) -> Outcome:
+        outcome = await self._carried_out(command)
+        outbox.put(
+            exchange_pb2.OrderAnswer(request_id=command.request_id, outcome=encode_outcome(outcome))
+        )
+        return outcome
+
+    async def _carried_out(self, command: exchange_pb2.OrderCommand) -> Outcome:
+        if len(self._sending) > SENDING_MAX:  # this one included
+            return _BUSY
+        try:
+            call = self._call_of(command)
+        except WireError as error:
+            return Outcome(
+                outcome=OutcomeClass.NOT_SENT, code=VenueCode.INVALID_ORDER, message=str(error)
+            )
+        try:
+            return await call
+        except Exception as error:  # noqa: BLE001 - whatever failed, the request may have left
+            self._log.error("exchange.send_failed", error=repr(error))
+            return Outcome(
+                outcome=OutcomeClass.UNKNOWN, code=VenueCode.UNKNOWN_STATE, message=repr(error)
+            )
+
+    def _call_of(self, command: exchange_pb2.OrderCommand) -> Awaitable[Outcome]:
+        match command.WhichOneof("command"):
+            case "submit":
+                return self.venue.place(self.own(command.submit.order, decode_place))
+            case "withdraw":
+                return self.venue.cancel(self.own(command.withdraw.cancel, decode_cancel))
+            case _:
+                raise WireError("command", expected="submit or withdraw", got="neither")
+
     async def place(self, request: PlaceRequest) -> Outcome:
         """Send an order, unless too many are being sent."""
         return self._refusal() or await self._send(self.venue.place(request))
@@ -117,13 +189,7 @@ class ExchangeServicer(ExchangeServiceServicer):
         return decode(message)
 
     def _refusal(self) -> Outcome | None:
-        if len(self._sending) < SENDING_MAX:
-            return None
-        return Outcome(
-            outcome=OutcomeClass.NOT_SENT,
-            code=VenueCode.BUSY,
-            message=f"{SENDING_MAX} orders are being sent already",
-        )
+        return _BUSY if len(self._sending) >= SENDING_MAX else None
 
     async def _send(self, call: Coroutine[object, object, Outcome]) -> Outcome:
         task = asyncio.create_task(call, name="exchange.send")

@@ -377,6 +377,36 @@ class WithdrawOrderResponse(_message.Message):
     outcome: _facts_pb2.OrderOutcome
     def __init__(self, outcome: _Optional[_Union[_facts_pb2.OrderOutcome, _Mapping]] = ...) -> None: ...
 
+class OrderCommand(_message.Message):
+    __slots__ = ("request_id", "submit", "withdraw")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    SUBMIT_FIELD_NUMBER: _ClassVar[int]
+    WITHDRAW_FIELD_NUMBER: _ClassVar[int]
+    request_id: int
+    submit: SubmitOrderRequest
+    withdraw: WithdrawOrderRequest
+    def __init__(self, request_id: _Optional[int] = ..., submit: _Optional[_Union[SubmitOrderRequest, _Mapping]] = ..., withdraw: _Optional[_Union[WithdrawOrderRequest, _Mapping]] = ...) -> None: ...
+
+class OrderAnswer(_message.Message):
+    __slots__ = ("request_id", "outcome")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    request_id: int
+    outcome: _facts_pb2.OrderOutcome
+    def __init__(self, request_id: _Optional[int] = ..., outcome: _Optional[_Union[_facts_pb2.OrderOutcome, _Mapping]] = ...) -> None: ...
+
+class StreamOrdersRequest(_message.Message):
+    __slots__ = ("commands",)
+    COMMANDS_FIELD_NUMBER: _ClassVar[int]
+    commands: _containers.RepeatedCompositeFieldContainer[OrderCommand]
+    def __init__(self, commands: _Optional[_Iterable[_Union[OrderCommand, _Mapping]]] = ...) -> None: ...
+
+class StreamOrdersResponse(_message.Message):
+    __slots__ = ("answers",)
+    ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    answers: _containers.RepeatedCompositeFieldContainer[OrderAnswer]
+    def __init__(self, answers: _Optional[_Iterable[_Union[OrderAnswer, _Mapping]]] = ...) -> None: ...
+
 class LookupOrderRequest(_message.Message):
     __slots__ = ("symbol", "client_order_id", "venue_order_id")
     SYMBOL_FIELD_NUMBER: _ClassVar[int]

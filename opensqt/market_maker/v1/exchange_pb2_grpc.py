@@ -187,6 +187,11 @@ class ExchangeServiceStub:
                 request_serializer=opensqt_dot_market__maker_dot_v1_dot_exchange__pb2.WithdrawOrderRequest.SerializeToString,
                 response_deserializer=opensqt_dot_market__maker_dot_v1_dot_exchange__pb2.WithdrawOrderResponse.FromString,
                 _registered_method=True)
+        self.StreamOrders = channel.stream_stream(
+                '/opensqt.market_maker.v1.ExchangeService/StreamOrders',
+                request_serializer=opensqt_dot_market__maker_dot_v1_dot_exchange__pb2.StreamOrdersRequest.SerializeToString,
+                response_deserializer=opensqt_dot_market__maker_dot_v1_dot_exchange__pb2.StreamOrdersResponse.FromString,
+                _registered_method=True)
         self.LookupOrder = channel.unary_unary(
                 '/opensqt.market_maker.v1.ExchangeService/LookupOrder',
                 request_serializer=opensqt_dot_market__maker_dot_v1_dot_exchange__pb2.LookupOrderRequest.SerializeToString,
@@ -458,6 +463,14 @@ class ExchangeServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamOrders(self, request_iterator, context):
+        """The same two over one stream, answered in the order in which they end. What a stream that broke
+        did not answer is unknown.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def LookupOrder(self, request, context):
         """Look one order up; "no such order" is an answer, not an error.
         """
@@ -687,6 +700,11 @@ def add_ExchangeServiceServicer_to_server(servicer, server):
                     servicer.WithdrawOrder,
                     request_deserializer=opensqt_dot_market__maker_dot_v1_dot_exchange__pb2.WithdrawOrderRequest.FromString,
                     response_serializer=opensqt_dot_market__maker_dot_v1_dot_exchange__pb2.WithdrawOrderResponse.SerializeToString,
+            ),
+            'StreamOrders': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamOrders,
+                    request_deserializer=opensqt_dot_market__maker_dot_v1_dot_exchange__pb2.StreamOrdersRequest.FromString,
+                    response_serializer=opensqt_dot_market__maker_dot_v1_dot_exchange__pb2.StreamOrdersResponse.SerializeToString,
             ),
             'LookupOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.LookupOrder,
@@ -1555,6 +1573,33 @@ class ExchangeService:
             '/opensqt.market_maker.v1.ExchangeService/WithdrawOrder',
             opensqt_dot_market__maker_dot_v1_dot_exchange__pb2.WithdrawOrderRequest.SerializeToString,
             opensqt_dot_market__maker_dot_v1_dot_exchange__pb2.WithdrawOrderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamOrders(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/opensqt.market_maker.v1.ExchangeService/StreamOrders',
+            opensqt_dot_market__maker_dot_v1_dot_exchange__pb2.StreamOrdersRequest.SerializeToString,
+            opensqt_dot_market__maker_dot_v1_dot_exchange__pb2.StreamOrdersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -77,6 +77,10 @@ class ExchangeServiceStub:
     """Place one order, once, and say how it ended in one of five classes."""
     WithdrawOrder: _aio.UnaryUnaryMultiCallable[_exchange_pb2.WithdrawOrderRequest, _exchange_pb2.WithdrawOrderResponse]
     """Cancel one order by its client order id, once, and say how it ended."""
+    StreamOrders: _aio.StreamStreamMultiCallable[_exchange_pb2.StreamOrdersRequest, _exchange_pb2.StreamOrdersResponse]
+    """The same two over one stream, answered in the order in which they end. What a stream that broke
+    did not answer is unknown.
+    """
     LookupOrder: _aio.UnaryUnaryMultiCallable[_exchange_pb2.LookupOrderRequest, _exchange_pb2.LookupOrderResponse]
     """Look one order up; "no such order" is an answer, not an error."""
     ListOpenOrders: _aio.UnaryUnaryMultiCallable[_exchange_pb2.ListOpenOrdersRequest, _exchange_pb2.ListOpenOrdersResponse]
@@ -312,6 +316,15 @@ class ExchangeServiceServicer:
         context: _aio.ServicerContext[_exchange_pb2.WithdrawOrderRequest, _abc.Awaitable[_exchange_pb2.WithdrawOrderResponse]],
     ) -> _abc.Awaitable[_exchange_pb2.WithdrawOrderResponse]:
         """Cancel one order by its client order id, once, and say how it ended."""
+
+    def StreamOrders(
+        self,
+        request_iterator: _abc.AsyncIterator[_exchange_pb2.StreamOrdersRequest],
+        context: _aio.ServicerContext[_abc.AsyncIterator[_exchange_pb2.StreamOrdersRequest], _abc.AsyncIterator[_exchange_pb2.StreamOrdersResponse]],
+    ) -> _abc.AsyncIterator[_exchange_pb2.StreamOrdersResponse]:
+        """The same two over one stream, answered in the order in which they end. What a stream that broke
+        did not answer is unknown.
+        """
 
     def LookupOrder(
         self,

@@ -26,17 +26,17 @@ from opensqt.market_maker.v1 import facts_pb2 as opensqt_dot_market__maker_dot_v
 from opensqt.market_maker.v1 import types_pb2 as opensqt_dot_market__maker_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"opensqt/market_maker/v1/link.proto\x12\x17opensqt.market_maker.v1\x1a#opensqt/market_maker/v1/facts.proto\x1a#opensqt/market_maker/v1/types.proto\"I\n\rAttachRequest\x12\x38\n\x08messages\x18\x01 \x03(\x0b\x32&.opensqt.market_maker.v1.UpwardMessage\"L\n\x0e\x41ttachResponse\x12:\n\x08messages\x18\x01 \x03(\x0b\x32(.opensqt.market_maker.v1.DownwardMessage\"\xf1\x02\n\rUpwardMessage\x12/\n\x05hello\x18\x01 \x01(\x0b\x32\x1e.opensqt.market_maker.v1.HelloH\x00\x12-\n\x04\x62\x61nd\x18\x02 \x01(\x0b\x32\x1d.opensqt.market_maker.v1.BandH\x00\x12+\n\x03\x61\x63k\x18\x03 \x01(\x0b\x32\x1c.opensqt.market_maker.v1.AckH\x00\x12/\n\x05place\x18\x04 \x01(\x0b\x32\x1e.opensqt.market_maker.v1.PlaceH\x00\x12\x31\n\x06\x63\x61ncel\x18\x05 \x01(\x0b\x32\x1f.opensqt.market_maker.v1.CancelH\x00\x12/\n\x05query\x18\x06 \x01(\x0b\x32\x1e.opensqt.market_maker.v1.QueryH\x00\x12\x33\n\x07\x64\x65\x63lare\x18\x07 \x01(\x0b\x32 .opensqt.market_maker.v1.DeclareH\x00\x42\t\n\x07message\"\xb6\x03\n\x0f\x44ownwardMessage\x12\x33\n\x07welcome\x18\x01 \x01(\x0b\x32 .opensqt.market_maker.v1.WelcomeH\x00\x12+\n\x03gap\x18\x02 \x01(\x0b\x32\x1c.opensqt.market_maker.v1.GapH\x00\x12\x33\n\x05price\x18\x03 \x01(\x0b\x32\".opensqt.market_maker.v1.LinkPriceH\x00\x12\x31\n\x04\x66\x61\x63t\x18\x04 \x01(\x0b\x32!.opensqt.market_maker.v1.LinkFactH\x00\x12\x37\n\theartbeat\x18\x05 \x01(\x0b\x32\".opensqt.market_maker.v1.HeartbeatH\x00\x12/\n\x05reply\x18\x06 \x01(\x0b\x32\x1e.opensqt.market_maker.v1.ReplyH\x00\x12\x31\n\x06\x61nswer\x18\x07 \x01(\x0b\x32\x1f.opensqt.market_maker.v1.AnswerH\x00\x12\x31\n\x06\x63losed\x18\x08 \x01(\x0b\x32\x1f.opensqt.market_maker.v1.ClosedH\x00\x42\t\n\x07message\"\x92\x02\n\x05Hello\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12\x10\n\x08instance\x18\x03 \x01(\t\x12\x0c\n\x04host\x18\x04 \x01(\t\x12\x0b\n\x03pid\x18\x05 \x01(\x05\x12\x14\n\x0csymbol_epoch\x18\x06 \x01(\x03\x12\r\n\x05\x62uild\x18\x07 \x01(\t\x12\x0f\n\x07session\x18\x08 \x01(\t\x12\x11\n\tacked_seq\x18\t \x01(\x03\x12\x12\n\nsent_at_ms\x18\n \x01(\x03\x12\x10\n\x08position\x18\x0b \x01(\t\x12;\n\x08reserved\x18\x0c \x03(\x0b\x32).opensqt.market_maker.v1.ReservedExposure\x12\x0f\n\x07\x63\x61pital\x18\r \x01(\t\"S\n\x10ReservedExposure\x12\x17\n\x0f\x63lient_order_id\x18\x01 \x01(\t\x12\x17\n\x0fsigned_quantity\x18\x02 \x01(\t\x12\r\n\x05price\x18\x03 \x01(\t\"T\n\x07Welcome\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x0f\n\x07resumed\x18\x02 \x01(\x08\x12\x15\n\raccount_epoch\x18\x03 \x01(\x03\x12\x10\n\x08\x63lock_ms\x18\x04 \x01(\x03\"\x15\n\x03Gap\x12\x0e\n\x06reason\x18\x01 \x01(\t\"\'\n\x06\x43losed\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"N\n\tLinkPrice\x12\x31\n\x05price\x18\x01 \x01(\x0b\x32\".opensqt.market_maker.v1.PriceTick\x12\x0e\n\x06\x61ge_ms\x18\x02 \x01(\x03\"\x8f\x01\n\x08LinkFact\x12\x0b\n\x03seq\x18\x01 \x01(\x03\x12\x35\n\x05order\x18\x02 \x01(\x0b\x32$.opensqt.market_maker.v1.OrderReportH\x00\x12\x35\n\x05trade\x18\x03 \x01(\x0b\x32$.opensqt.market_maker.v1.TradeReportH\x00\x42\x08\n\x06update\"\xb9\x01\n\tHeartbeat\x12\x31\n\x05price\x18\x01 \x01(\x0b\x32\".opensqt.market_maker.v1.PriceTick\x12\x13\n\x0bpublic_live\x18\x02 \x01(\x08\x12\x14\n\x0cprivate_live\x18\x03 \x01(\x08\x12\x14\n\x0c\x66rame_age_ms\x18\x04 \x01(\x03\x12\x10\n\x08last_seq\x18\x05 \x01(\x03\x12\x11\n\tgate_open\x18\x06 \x01(\x08\x12\x13\n\x0bgate_reason\x18\x07 \x01(\t\"\x88\x01\n\x04\x42\x61nd\x12:\n\treference\x18\x01 \x01(\x0e\x32\'.opensqt.market_maker.v1.PriceReference\x12\x0b\n\x03low\x18\x02 \x01(\t\x12\x0c\n\x04high\x18\x03 \x01(\t\x12\x16\n\x0evalid_until_ms\x18\x04 \x01(\x03\x12\x11\n\tafter_seq\x18\x05 \x01(\x03\"\x12\n\x03\x41\x63k\x12\x0b\n\x03seq\x18\x01 \x01(\x03\"X\n\x07\x44\x65\x63lare\x12\x10\n\x08position\x18\x01 \x01(\t\x12;\n\x08reserved\x18\x02 \x03(\x0b\x32).opensqt.market_maker.v1.ReservedExposure\"\xe3\x02\n\x05Place\x12\x12\n\nrequest_id\x18\x01 \x01(\x03\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12\x17\n\x0f\x63lient_order_id\x18\x03 \x01(\t\x12\x30\n\x04side\x18\x04 \x01(\x0e\x32\".opensqt.market_maker.v1.OrderSide\x12\r\n\x05price\x18\x05 \x01(\t\x12\x10\n\x08quantity\x18\x06 \x01(\t\x12;\n\rtime_in_force\x18\x07 \x01(\x0e\x32$.opensqt.market_maker.v1.TimeInForce\x12\x13\n\x0breduce_only\x18\x08 \x01(\x08\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\t \x01(\x03\x12\x14\n\x0csymbol_epoch\x18\n \x01(\x03\x12\x15\n\raccount_epoch\x18\x0b \x01(\x03\x12\x36\n\x07purpose\x18\x0c \x01(\x0e\x32%.opensqt.market_maker.v1.OrderPurpose\"\x8a\x01\n\x06\x43\x61ncel\x12\x12\n\nrequest_id\x18\x01 \x01(\x03\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12\x17\n\x0f\x63lient_order_id\x18\x03 \x01(\t\x12\x16\n\x0evenue_order_id\x18\x04 \x01(\t\x12\x14\n\x0csymbol_epoch\x18\x05 \x01(\x03\x12\x15\n\raccount_epoch\x18\x06 \x01(\x03\"S\n\x05Reply\x12\x12\n\nrequest_id\x18\x01 \x01(\x03\x12\x36\n\x07outcome\x18\x02 \x01(\x0b\x32%.opensqt.market_maker.v1.OrderOutcome\"\xb5\x01\n\x05Query\x12\x12\n\nrequest_id\x18\x01 \x01(\x03\x12\x30\n\x04kind\x18\x02 \x01(\x0e\x32\".opensqt.market_maker.v1.QueryKind\x12\x0e\n\x06symbol\x18\x03 \x01(\t\x12\x17\n\x0f\x63lient_order_id\x18\x04 \x01(\t\x12\x16\n\x0evenue_order_id\x18\x05 \x01(\t\x12\x10\n\x08since_ms\x18\x06 \x01(\x03\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x07 \x01(\x03\"\xeb\x02\n\x06\x41nswer\x12\x12\n\nrequest_id\x18\x01 \x01(\x03\x12\r\n\x05\x65rror\x18\x02 \x01(\t\x12\x33\n\x05order\x18\x03 \x01(\x0b\x32$.opensqt.market_maker.v1.OrderReport\x12\x31\n\x07listing\x18\x04 \x01(\x0b\x32 .opensqt.market_maker.v1.Listing\x12\x39\n\x08position\x18\x05 \x01(\x0b\x32\'.opensqt.market_maker.v1.PositionReport\x12=\n\ninstrument\x18\x06 \x01(\x0b\x32).opensqt.market_maker.v1.InstrumentReport\x12\x38\n\x08\x62\x61lances\x18\x07 \x03(\x0b\x32&.opensqt.market_maker.v1.BalanceReport\x12\x0f\n\x07time_ms\x18\x08 \x01(\x03\x12\x11\n\tunsent_ms\x18\t \x01(\x03*\xb0\x01\n\x0ePriceReference\x12\x1f\n\x1bPRICE_REFERENCE_UNSPECIFIED\x10\x00\x12\x18\n\x14PRICE_REFERENCE_LAST\x10\x01\x12\x17\n\x13PRICE_REFERENCE_MID\x10\x02\x12\x18\n\x14PRICE_REFERENCE_MARK\x10\x03\x12\x17\n\x13PRICE_REFERENCE_BID\x10\x04\x12\x17\n\x13PRICE_REFERENCE_ASK\x10\x05*\xe9\x01\n\tQueryKind\x12\x1a\n\x16QUERY_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10QUERY_KIND_ORDER\x10\x01\x12\x1a\n\x16QUERY_KIND_OPEN_ORDERS\x10\x02\x12\x15\n\x11QUERY_KIND_TRADES\x10\x03\x12\x17\n\x13QUERY_KIND_POSITION\x10\x04\x12\x19\n\x15QUERY_KIND_INSTRUMENT\x10\x05\x12\x17\n\x13QUERY_KIND_BALANCES\x10\x06\x12\x13\n\x0fQUERY_KIND_TIME\x10\x07\x12\x15\n\x11QUERY_KIND_DISOWN\x10\x08\x32r\n\x11SymbolLinkService\x12]\n\x06\x41ttach\x12&.opensqt.market_maker.v1.AttachRequest\x1a\'.opensqt.market_maker.v1.AttachResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"opensqt/market_maker/v1/link.proto\x12\x17opensqt.market_maker.v1\x1a#opensqt/market_maker/v1/facts.proto\x1a#opensqt/market_maker/v1/types.proto\"I\n\rAttachRequest\x12\x38\n\x08messages\x18\x01 \x03(\x0b\x32&.opensqt.market_maker.v1.UpwardMessage\"L\n\x0e\x41ttachResponse\x12:\n\x08messages\x18\x01 \x03(\x0b\x32(.opensqt.market_maker.v1.DownwardMessage\"\xf1\x02\n\rUpwardMessage\x12/\n\x05hello\x18\x01 \x01(\x0b\x32\x1e.opensqt.market_maker.v1.HelloH\x00\x12-\n\x04\x62\x61nd\x18\x02 \x01(\x0b\x32\x1d.opensqt.market_maker.v1.BandH\x00\x12+\n\x03\x61\x63k\x18\x03 \x01(\x0b\x32\x1c.opensqt.market_maker.v1.AckH\x00\x12/\n\x05place\x18\x04 \x01(\x0b\x32\x1e.opensqt.market_maker.v1.PlaceH\x00\x12\x31\n\x06\x63\x61ncel\x18\x05 \x01(\x0b\x32\x1f.opensqt.market_maker.v1.CancelH\x00\x12/\n\x05query\x18\x06 \x01(\x0b\x32\x1e.opensqt.market_maker.v1.QueryH\x00\x12\x33\n\x07\x64\x65\x63lare\x18\x07 \x01(\x0b\x32 .opensqt.market_maker.v1.DeclareH\x00\x42\t\n\x07message\"\xb6\x03\n\x0f\x44ownwardMessage\x12\x33\n\x07welcome\x18\x01 \x01(\x0b\x32 .opensqt.market_maker.v1.WelcomeH\x00\x12+\n\x03gap\x18\x02 \x01(\x0b\x32\x1c.opensqt.market_maker.v1.GapH\x00\x12\x33\n\x05price\x18\x03 \x01(\x0b\x32\".opensqt.market_maker.v1.LinkPriceH\x00\x12\x31\n\x04\x66\x61\x63t\x18\x04 \x01(\x0b\x32!.opensqt.market_maker.v1.LinkFactH\x00\x12\x37\n\theartbeat\x18\x05 \x01(\x0b\x32\".opensqt.market_maker.v1.HeartbeatH\x00\x12/\n\x05reply\x18\x06 \x01(\x0b\x32\x1e.opensqt.market_maker.v1.ReplyH\x00\x12\x31\n\x06\x61nswer\x18\x07 \x01(\x0b\x32\x1f.opensqt.market_maker.v1.AnswerH\x00\x12\x31\n\x06\x63losed\x18\x08 \x01(\x0b\x32\x1f.opensqt.market_maker.v1.ClosedH\x00\x42\t\n\x07message\"\xa6\x02\n\x05Hello\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12\x10\n\x08instance\x18\x03 \x01(\t\x12\x0c\n\x04host\x18\x04 \x01(\t\x12\x0b\n\x03pid\x18\x05 \x01(\x05\x12\x14\n\x0csymbol_epoch\x18\x06 \x01(\x03\x12\r\n\x05\x62uild\x18\x07 \x01(\t\x12\x0f\n\x07session\x18\x08 \x01(\t\x12\x11\n\tacked_seq\x18\t \x01(\x03\x12\x12\n\nsent_at_ms\x18\n \x01(\x03\x12\x10\n\x08position\x18\x0b \x01(\t\x12;\n\x08reserved\x18\x0c \x03(\x0b\x32).opensqt.market_maker.v1.ReservedExposure\x12\x0f\n\x07\x63\x61pital\x18\r \x01(\t\x12\x12\n\nhorizon_ms\x18\x0e \x01(\x03\"S\n\x10ReservedExposure\x12\x17\n\x0f\x63lient_order_id\x18\x01 \x01(\t\x12\x17\n\x0fsigned_quantity\x18\x02 \x01(\t\x12\r\n\x05price\x18\x03 \x01(\t\"T\n\x07Welcome\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x0f\n\x07resumed\x18\x02 \x01(\x08\x12\x15\n\raccount_epoch\x18\x03 \x01(\x03\x12\x10\n\x08\x63lock_ms\x18\x04 \x01(\x03\"\x15\n\x03Gap\x12\x0e\n\x06reason\x18\x01 \x01(\t\"\'\n\x06\x43losed\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"N\n\tLinkPrice\x12\x31\n\x05price\x18\x01 \x01(\x0b\x32\".opensqt.market_maker.v1.PriceTick\x12\x0e\n\x06\x61ge_ms\x18\x02 \x01(\x03\"\x8f\x01\n\x08LinkFact\x12\x0b\n\x03seq\x18\x01 \x01(\x03\x12\x35\n\x05order\x18\x02 \x01(\x0b\x32$.opensqt.market_maker.v1.OrderReportH\x00\x12\x35\n\x05trade\x18\x03 \x01(\x0b\x32$.opensqt.market_maker.v1.TradeReportH\x00\x42\x08\n\x06update\"\xb9\x01\n\tHeartbeat\x12\x31\n\x05price\x18\x01 \x01(\x0b\x32\".opensqt.market_maker.v1.PriceTick\x12\x13\n\x0bpublic_live\x18\x02 \x01(\x08\x12\x14\n\x0cprivate_live\x18\x03 \x01(\x08\x12\x14\n\x0c\x66rame_age_ms\x18\x04 \x01(\x03\x12\x10\n\x08last_seq\x18\x05 \x01(\x03\x12\x11\n\tgate_open\x18\x06 \x01(\x08\x12\x13\n\x0bgate_reason\x18\x07 \x01(\t\"\x88\x01\n\x04\x42\x61nd\x12:\n\treference\x18\x01 \x01(\x0e\x32\'.opensqt.market_maker.v1.PriceReference\x12\x0b\n\x03low\x18\x02 \x01(\t\x12\x0c\n\x04high\x18\x03 \x01(\t\x12\x16\n\x0evalid_until_ms\x18\x04 \x01(\x03\x12\x11\n\tafter_seq\x18\x05 \x01(\x03\"\x12\n\x03\x41\x63k\x12\x0b\n\x03seq\x18\x01 \x01(\x03\"X\n\x07\x44\x65\x63lare\x12\x10\n\x08position\x18\x01 \x01(\t\x12;\n\x08reserved\x18\x02 \x03(\x0b\x32).opensqt.market_maker.v1.ReservedExposure\"\xe3\x02\n\x05Place\x12\x12\n\nrequest_id\x18\x01 \x01(\x03\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12\x17\n\x0f\x63lient_order_id\x18\x03 \x01(\t\x12\x30\n\x04side\x18\x04 \x01(\x0e\x32\".opensqt.market_maker.v1.OrderSide\x12\r\n\x05price\x18\x05 \x01(\t\x12\x10\n\x08quantity\x18\x06 \x01(\t\x12;\n\rtime_in_force\x18\x07 \x01(\x0e\x32$.opensqt.market_maker.v1.TimeInForce\x12\x13\n\x0breduce_only\x18\x08 \x01(\x08\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\t \x01(\x03\x12\x14\n\x0csymbol_epoch\x18\n \x01(\x03\x12\x15\n\raccount_epoch\x18\x0b \x01(\x03\x12\x36\n\x07purpose\x18\x0c \x01(\x0e\x32%.opensqt.market_maker.v1.OrderPurpose\"\x8a\x01\n\x06\x43\x61ncel\x12\x12\n\nrequest_id\x18\x01 \x01(\x03\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12\x17\n\x0f\x63lient_order_id\x18\x03 \x01(\t\x12\x16\n\x0evenue_order_id\x18\x04 \x01(\t\x12\x14\n\x0csymbol_epoch\x18\x05 \x01(\x03\x12\x15\n\raccount_epoch\x18\x06 \x01(\x03\"S\n\x05Reply\x12\x12\n\nrequest_id\x18\x01 \x01(\x03\x12\x36\n\x07outcome\x18\x02 \x01(\x0b\x32%.opensqt.market_maker.v1.OrderOutcome\"\xb5\x01\n\x05Query\x12\x12\n\nrequest_id\x18\x01 \x01(\x03\x12\x30\n\x04kind\x18\x02 \x01(\x0e\x32\".opensqt.market_maker.v1.QueryKind\x12\x0e\n\x06symbol\x18\x03 \x01(\t\x12\x17\n\x0f\x63lient_order_id\x18\x04 \x01(\t\x12\x16\n\x0evenue_order_id\x18\x05 \x01(\t\x12\x10\n\x08since_ms\x18\x06 \x01(\x03\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x07 \x01(\x03\"\xeb\x02\n\x06\x41nswer\x12\x12\n\nrequest_id\x18\x01 \x01(\x03\x12\r\n\x05\x65rror\x18\x02 \x01(\t\x12\x33\n\x05order\x18\x03 \x01(\x0b\x32$.opensqt.market_maker.v1.OrderReport\x12\x31\n\x07listing\x18\x04 \x01(\x0b\x32 .opensqt.market_maker.v1.Listing\x12\x39\n\x08position\x18\x05 \x01(\x0b\x32\'.opensqt.market_maker.v1.PositionReport\x12=\n\ninstrument\x18\x06 \x01(\x0b\x32).opensqt.market_maker.v1.InstrumentReport\x12\x38\n\x08\x62\x61lances\x18\x07 \x03(\x0b\x32&.opensqt.market_maker.v1.BalanceReport\x12\x0f\n\x07time_ms\x18\x08 \x01(\x03\x12\x11\n\tunsent_ms\x18\t \x01(\x03*\xb0\x01\n\x0ePriceReference\x12\x1f\n\x1bPRICE_REFERENCE_UNSPECIFIED\x10\x00\x12\x18\n\x14PRICE_REFERENCE_LAST\x10\x01\x12\x17\n\x13PRICE_REFERENCE_MID\x10\x02\x12\x18\n\x14PRICE_REFERENCE_MARK\x10\x03\x12\x17\n\x13PRICE_REFERENCE_BID\x10\x04\x12\x17\n\x13PRICE_REFERENCE_ASK\x10\x05*\xe9\x01\n\tQueryKind\x12\x1a\n\x16QUERY_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10QUERY_KIND_ORDER\x10\x01\x12\x1a\n\x16QUERY_KIND_OPEN_ORDERS\x10\x02\x12\x15\n\x11QUERY_KIND_TRADES\x10\x03\x12\x17\n\x13QUERY_KIND_POSITION\x10\x04\x12\x19\n\x15QUERY_KIND_INSTRUMENT\x10\x05\x12\x17\n\x13QUERY_KIND_BALANCES\x10\x06\x12\x13\n\x0fQUERY_KIND_TIME\x10\x07\x12\x15\n\x11QUERY_KIND_DISOWN\x10\x08\x32r\n\x11SymbolLinkService\x12]\n\x06\x41ttach\x12&.opensqt.market_maker.v1.AttachRequest\x1a\'.opensqt.market_maker.v1.AttachResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'opensqt.market_maker.v1.link_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PRICEREFERENCE']._serialized_start=3413
-  _globals['_PRICEREFERENCE']._serialized_end=3589
-  _globals['_QUERYKIND']._serialized_start=3592
-  _globals['_QUERYKIND']._serialized_end=3825
+  _globals['_PRICEREFERENCE']._serialized_start=3433
+  _globals['_PRICEREFERENCE']._serialized_end=3609
+  _globals['_QUERYKIND']._serialized_start=3612
+  _globals['_QUERYKIND']._serialized_end=3845
   _globals['_ATTACHREQUEST']._serialized_start=137
   _globals['_ATTACHREQUEST']._serialized_end=210
   _globals['_ATTACHRESPONSE']._serialized_start=212
@@ -46,37 +46,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOWNWARDMESSAGE']._serialized_start=663
   _globals['_DOWNWARDMESSAGE']._serialized_end=1101
   _globals['_HELLO']._serialized_start=1104
-  _globals['_HELLO']._serialized_end=1378
-  _globals['_RESERVEDEXPOSURE']._serialized_start=1380
-  _globals['_RESERVEDEXPOSURE']._serialized_end=1463
-  _globals['_WELCOME']._serialized_start=1465
-  _globals['_WELCOME']._serialized_end=1549
-  _globals['_GAP']._serialized_start=1551
-  _globals['_GAP']._serialized_end=1572
-  _globals['_CLOSED']._serialized_start=1574
-  _globals['_CLOSED']._serialized_end=1613
-  _globals['_LINKPRICE']._serialized_start=1615
-  _globals['_LINKPRICE']._serialized_end=1693
-  _globals['_LINKFACT']._serialized_start=1696
-  _globals['_LINKFACT']._serialized_end=1839
-  _globals['_HEARTBEAT']._serialized_start=1842
-  _globals['_HEARTBEAT']._serialized_end=2027
-  _globals['_BAND']._serialized_start=2030
-  _globals['_BAND']._serialized_end=2166
-  _globals['_ACK']._serialized_start=2168
-  _globals['_ACK']._serialized_end=2186
-  _globals['_DECLARE']._serialized_start=2188
-  _globals['_DECLARE']._serialized_end=2276
-  _globals['_PLACE']._serialized_start=2279
-  _globals['_PLACE']._serialized_end=2634
-  _globals['_CANCEL']._serialized_start=2637
-  _globals['_CANCEL']._serialized_end=2775
-  _globals['_REPLY']._serialized_start=2777
-  _globals['_REPLY']._serialized_end=2860
-  _globals['_QUERY']._serialized_start=2863
-  _globals['_QUERY']._serialized_end=3044
-  _globals['_ANSWER']._serialized_start=3047
-  _globals['_ANSWER']._serialized_end=3410
-  _globals['_SYMBOLLINKSERVICE']._serialized_start=3827
-  _globals['_SYMBOLLINKSERVICE']._serialized_end=3941
+  _globals['_HELLO']._serialized_end=1398
+  _globals['_RESERVEDEXPOSURE']._serialized_start=1400
+  _globals['_RESERVEDEXPOSURE']._serialized_end=1483
+  _globals['_WELCOME']._serialized_start=1485
+  _globals['_WELCOME']._serialized_end=1569
+  _globals['_GAP']._serialized_start=1571
+  _globals['_GAP']._serialized_end=1592
+  _globals['_CLOSED']._serialized_start=1594
+  _globals['_CLOSED']._serialized_end=1633
+  _globals['_LINKPRICE']._serialized_start=1635
+  _globals['_LINKPRICE']._serialized_end=1713
+  _globals['_LINKFACT']._serialized_start=1716
+  _globals['_LINKFACT']._serialized_end=1859
+  _globals['_HEARTBEAT']._serialized_start=1862
+  _globals['_HEARTBEAT']._serialized_end=2047
+  _globals['_BAND']._serialized_start=2050
+  _globals['_BAND']._serialized_end=2186
+  _globals['_ACK']._serialized_start=2188
+  _globals['_ACK']._serialized_end=2206
+  _globals['_DECLARE']._serialized_start=2208
+  _globals['_DECLARE']._serialized_end=2296
+  _globals['_PLACE']._serialized_start=2299
+  _globals['_PLACE']._serialized_end=2654
+  _globals['_CANCEL']._serialized_start=2657
+  _globals['_CANCEL']._serialized_end=2795
+  _globals['_REPLY']._serialized_start=2797
+  _globals['_REPLY']._serialized_end=2880
+  _globals['_QUERY']._serialized_start=2883
+  _globals['_QUERY']._serialized_end=3064
+  _globals['_ANSWER']._serialized_start=3067
+  _globals['_ANSWER']._serialized_end=3430
+  _globals['_SYMBOLLINKSERVICE']._serialized_start=3847
+  _globals['_SYMBOLLINKSERVICE']._serialized_end=3961
 # @@protoc_insertion_point(module_scope)

@@ -96,7 +96,7 @@ class DownwardMessage(_message.Message):
     def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., gap: _Optional[_Union[Gap, _Mapping]] = ..., price: _Optional[_Union[LinkPrice, _Mapping]] = ..., fact: _Optional[_Union[LinkFact, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., reply: _Optional[_Union[Reply, _Mapping]] = ..., answer: _Optional[_Union[Answer, _Mapping]] = ..., closed: _Optional[_Union[Closed, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("account", "symbol", "instance", "host", "pid", "symbol_epoch", "build", "session", "acked_seq", "sent_at_ms", "position", "reserved", "capital")
+    __slots__ = ("account", "symbol", "instance", "host", "pid", "symbol_epoch", "build", "session", "acked_seq", "sent_at_ms", "position", "reserved", "capital", "horizon_ms")
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     SYMBOL_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
@@ -110,6 +110,7 @@ class Hello(_message.Message):
     POSITION_FIELD_NUMBER: _ClassVar[int]
     RESERVED_FIELD_NUMBER: _ClassVar[int]
     CAPITAL_FIELD_NUMBER: _ClassVar[int]
+    HORIZON_MS_FIELD_NUMBER: _ClassVar[int]
     account: str
     symbol: str
     instance: str
@@ -123,7 +124,8 @@ class Hello(_message.Message):
     position: str
     reserved: _containers.RepeatedCompositeFieldContainer[ReservedExposure]
     capital: str
-    def __init__(self, account: _Optional[str] = ..., symbol: _Optional[str] = ..., instance: _Optional[str] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., symbol_epoch: _Optional[int] = ..., build: _Optional[str] = ..., session: _Optional[str] = ..., acked_seq: _Optional[int] = ..., sent_at_ms: _Optional[int] = ..., position: _Optional[str] = ..., reserved: _Optional[_Iterable[_Union[ReservedExposure, _Mapping]]] = ..., capital: _Optional[str] = ...) -> None: ...
+    horizon_ms: int
+    def __init__(self, account: _Optional[str] = ..., symbol: _Optional[str] = ..., instance: _Optional[str] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., symbol_epoch: _Optional[int] = ..., build: _Optional[str] = ..., session: _Optional[str] = ..., acked_seq: _Optional[int] = ..., sent_at_ms: _Optional[int] = ..., position: _Optional[str] = ..., reserved: _Optional[_Iterable[_Union[ReservedExposure, _Mapping]]] = ..., capital: _Optional[str] = ..., horizon_ms: _Optional[int] = ...) -> None: ...
 
 class ReservedExposure(_message.Message):
     __slots__ = ("client_order_id", "signed_quantity", "price")
