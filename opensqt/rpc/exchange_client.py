@@ -74,14 +74,17 @@ class GrpcExchange:
         *,
         subscriber: str,
         account: str = "",
+        deployment: str = "",
         security: ClientSecurity | None = None,
         timeouts: ExchangeTimeouts | None = None,
     ) -> None:
         """Connect when first asked; ``subscriber`` names this process at the connector.
 
-        With an ``account``, a connector of another account refuses our orders.
+        With an ``account``, a connector of another account refuses our orders; with the tag of a
+        ``deployment``, a connector that serves another deployment refuses to be fenced.
         """
         self._account = account
+        self._deployment = deployment
         self._security = security or ClientSecurity()
         self._timeouts = timeouts or ExchangeTimeouts()
         self._connection = Connection(
@@ -182,7 +185,9 @@ class GrpcExchange:
 
     async def fence(self, *, account_epoch: int, kill_epoch: int) -> tuple[ClientOrderId, ...]:
         """Have older epochs refused; return the ids that can no longer be recalled."""
-        request = exchange_pb2.FenceRequest(account_epoch=account_epoch, kill_epoch=kill_epoch)
+        request = exchange_pb2.FenceRequest(
+            account_epoch=account_epoch, kill_epoch=kill_epoch, deployment=self._deployment
+        )
         response = await self._ask(lambda stub: stub.Fence, request)
         return tuple(map(ClientOrderId, response.in_flight_client_order_ids))
 

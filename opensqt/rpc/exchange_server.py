@@ -87,6 +87,8 @@ class ExchangeServicer(ExchangeServiceServicer):
         self.config = config
         self.fanout = Fanout(venue)
         self._log = log
+        self._deployment = ""
+        self._fenced = (0, 0)
         self._sending: set[asyncio.Task[Outcome]] = set()
         self._leaving: set[asyncio.Task[None]] = set()
 
@@ -272,14 +274,24 @@ class ExchangeServicer(ExchangeServiceServicer):
     async def Fence(
         self, request: exchange_pb2.FenceRequest, context: Context
     ) -> exchange_pb2.FenceResponse:
-        """Raise the epochs below which orders are refused."""
+        """Raise the epochs below which orders are refused; for one deployment only.
+
+        Deployments with control stores of their own know nothing of each other's leases.
+        """
+        self._deployment = self._deployment or request.deployment
+        if request.deployment not in ("", self._deployment):
+            message = (
+                f"account {self.config.account} is traded by deployment {self._deployment}, not by"
+                f" {request.deployment}; to hand it over, end that one and restart the connector"
+            )
+            await refuse(context, grpc.StatusCode.FAILED_PRECONDITION, message)
+        epochs = (request.account_epoch, request.kill_epoch)
         in_flight = await asked(
-            context,
-            self.venue.fence(account_epoch=request.account_epoch, kill_epoch=request.kill_epoch),
+            context, self.venue.fence(account_epoch=epochs[0], kill_epoch=epochs[1])
         )
-        self._log.info(
-            "exchange.fenced", account_epoch=request.account_epoch, kill_epoch=request.kill_epoch
-        )
+        if epochs != self._fenced:
+            self._fenced = epochs
+            self._log.info("exchange.fenced", account_epoch=epochs[0], kill_epoch=epochs[1])
         return exchange_pb2.FenceResponse(in_flight_client_order_ids=in_flight)
 
     async def DisownOrder(

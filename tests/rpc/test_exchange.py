@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -92,6 +92,21 @@ async def test_an_unknown_symbol_is_not_an_unavailable_venue(run_dir: Path) -> N
     async with connector(run_dir, FakeVenue()), client(run_dir) as exchange:
         with pytest.raises(UnknownSymbolError):
             await exchange.instrument(Symbol("NOPEUSDT:perp"))
+
+
+async def test_a_connector_is_fenced_by_one_deployment_only(run_dir: Path) -> None:
+    venue = FakeVenue()
+    async with connector(run_dir, venue), AsyncExitStack() as stack:
+        first, second, unnamed = [
+            await stack.enter_async_context(client(run_dir, deployment=tag))
+            for tag in ("aaaa", "bbbb", "")
+        ]
+        await first.fence(account_epoch=4, kill_epoch=0)
+        with pytest.raises(VenueUnavailableError, match="deployment aaaa, not by bbbb"):
+            await second.fence(account_epoch=9, kill_epoch=0)
+        await unnamed.fence(account_epoch=5, kill_epoch=0)
+
+    assert venue.fences == [(4, 0), (5, 0)]
 
 
 async def test_a_fence_reaches_the_venue_and_names_what_is_in_flight(run_dir: Path) -> None:

@@ -496,12 +496,14 @@ class GetServerTimeResponse(_message.Message):
     def __init__(self, venue_time_ms: _Optional[int] = ...) -> None: ...
 
 class FenceRequest(_message.Message):
-    __slots__ = ("account_epoch", "kill_epoch")
+    __slots__ = ("account_epoch", "kill_epoch", "deployment")
     ACCOUNT_EPOCH_FIELD_NUMBER: _ClassVar[int]
     KILL_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    DEPLOYMENT_FIELD_NUMBER: _ClassVar[int]
     account_epoch: int
     kill_epoch: int
-    def __init__(self, account_epoch: _Optional[int] = ..., kill_epoch: _Optional[int] = ...) -> None: ...
+    deployment: str
+    def __init__(self, account_epoch: _Optional[int] = ..., kill_epoch: _Optional[int] = ..., deployment: _Optional[str] = ...) -> None: ...
 
 class FenceResponse(_message.Message):
     __slots__ = ("in_flight_client_order_ids",)
