@@ -22,3 +22,8 @@ class UnitConfig:
     reserve: Decimal = Decimal(0)
     """Part of the account's position that belongs to a human, base units, >= 0: never sold, never
     adopted, never a difference. If it is gone, the unit stops until a human decides."""
+
+    @property
+    def late_ms(self) -> int:
+        """Return how long after it was written an order may still appear, milliseconds."""
+        return self.order_ttl_ms + self.horizon_ms

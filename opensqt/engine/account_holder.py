@@ -10,7 +10,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from opensqt.core import codec
 from opensqt.core.ids import AccountName, ClientOrderId, UnitId
+from opensqt.core.registry import UnitRecord
+from opensqt.core.unit_config import UnitConfig
 from opensqt.engine.cancel_all import cancel_all
 from opensqt.engine.gate import Gate
 from opensqt.engine.hub import Hub
@@ -106,12 +109,13 @@ class AccountHolder:
         Raise ``VenueUnavailableError`` when the venue was not seen.
         """
         # A process of the unit that nobody could end must not go on behind our back.
-        stored_epoch: int | None = None
+        stored_epoch, horizon_ms = None, 0
         try:
             stored_epoch = await self._registry.next_symbol_epoch(unit)
+            horizon_ms = _horizon_ms(await self._registry.unit(unit))
         except RegistryError as error:
             self._log.warning("exchange.store_unavailable", reason=str(error))
-        epoch = self.hub.expel(unit, stored_epoch=stored_epoch)
+        epoch = self.hub.expel(unit, stored_epoch=stored_epoch, horizon_ms=horizon_ms)
         return await cancel_all(
             unit,
             venue=self._venue,
@@ -172,6 +176,16 @@ class AccountHolder:
         removed = {row.unit for row in await self._registry.units() if row.is_removed}
         for unit in sorted(removed & set(self.hub.sessions)):
             await self.hub.forget(unit)
+
+
+def _horizon_ms(row: UnitRecord | None) -> int:
+    """Return how late orders of a unit may appear that has not said it to this gate."""
+    if row is None:
+        return 0
+    try:
+        return codec.decode(row.config_text, UnitConfig).late_ms
+    except codec.CodecError:
+        return 0
 
 
 def _first(failed: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -51,6 +51,8 @@ class UnitExposure:
         self._held: dict[ClientOrderId, _Held] = {}
         self._ended: dict[ClientOrderId, _Held] = {}
         self._loose: dict[TradeId, VenueTrade] = {}
+        self.is_declared = False
+        """Whether the unit has ever said what it has on order."""
 
     def declare(self, declaration: Hello | Declare) -> None:
         """Replace everything by what the journal knows.
@@ -59,6 +61,7 @@ class UnitExposure:
         declares again after every trade, and always before it sends what depends on one. An order
         that ended here meanwhile stays ended: its end alone is not declared.
         """
+        self.is_declared = True
         self._high = self._low = declaration.position
         before, self._held = self._held, {}
         for one in declaration.reserved:

@@ -33,8 +33,8 @@ from opensqt.ports.telemetry import LogPort
 
 # Without a confirmed look at kill switch and lease for this long the gate shuts to cancels only.
 CONTROL_AGE_MS_MAX: Final = 2_000
-# How long after a write an order may still appear: request expiry and the largest H of the table.
 HORIZON_MS: Final = 23_000
+"""How long after a write an order may still appear, of units that do not say: expiry and H."""
 JUMP_MS_MAX: Final = 1_000
 """Largest step of the wall clock between two looks that is still taken for time passing."""
 # USD-M futures allow 300 orders per 10 s and account; a third stays in reserve.
@@ -58,8 +58,10 @@ class _Unit:
     exposure: UnitExposure
     writing: int = 0
     """Orders being written at this moment."""
-    written_ms: int = 0
+    written_ms: int | None = None
     """Monotonic time of the newest write."""
+    horizon_ms: int = 0
+    """How long after a write an order of the unit may still appear; 0 = it never said."""
 
 
 class Gate:
@@ -80,6 +82,8 @@ class Gate:
         self._limiter = Limiter(rate, now_ms=clock.now_ms())
         self._units: dict[UnitId, _Unit] = {}
         self._confirmed_ms: int | None = None
+        self._held_since_ms: int | None = None
+        """When others could write to the account for the last time."""
         self._kill = KillRow()
         self._account_epoch = 0
         self._is_lost = False
@@ -98,6 +102,8 @@ class Gate:
         its question, also in a process that was stopped in between.
         """
         self._notice_jump()
+        if self._held_since_ms is None:
+            self._held_since_ms = self._clock.monotonic_ms()
         self._confirmed_ms = self._clock.monotonic_ms() if asked_ms is None else asked_ms
         if kill.epoch >= self._kill.epoch:
             self._kill = kill
@@ -154,12 +160,16 @@ class Gate:
 
     # -- units
 
-    def admit(self, unit: UnitId, *, epoch: int) -> UnitExposure:
-        """Let a unit's process in; an older epoch of the same unit is refused from now on."""
+    def admit(self, unit: UnitId, *, epoch: int, horizon_ms: int = 0) -> UnitExposure:
+        """Let a unit's process in; an older epoch of the same unit is refused from now on.
+
+        ``horizon_ms`` is how long after a write an order of it may still appear, 0 = not known.
+        """
         known = self._units.get(unit)
         if known is None:
             known = self._units[unit] = _Unit(epoch=epoch, exposure=UnitExposure())
         known.epoch = max(known.epoch, epoch)
+        known.horizon_ms = max(known.horizon_ms, horizon_ms)
         return known.exposure
 
     def epoch_of(self, unit: UnitId) -> int:
@@ -173,15 +183,21 @@ class Gate:
         return None if known is None else known.exposure
 
     def is_quiet(self, unit: UnitId) -> bool:
-        """Tell whether nothing this gate has written for the unit can still become an order.
+        """Tell whether nothing that was ever written for the unit can still become an order.
 
-        What the unit has not accounted for must have had the time to show at the venue.
+        What the unit has not accounted for to this gate must have had the time to show at the
+        venue. That holds for what an earlier exchange process has written, too.
         """
         known = self._units.get(unit)
-        if known is None:
+        if self._held_since_ms is None or (known is not None and known.writing):
+            return False
+        if known is not None and known.exposure.is_declared and not known.exposure.has_live:
             return True
-        age_ms = self._clock.monotonic_ms() - known.written_ms
-        return not known.writing and (not known.exposure.has_live or age_ms >= HORIZON_MS)
+        newest_ms, horizon_ms = self._held_since_ms, HORIZON_MS
+        if known is not None:
+            newest_ms = max(newest_ms, known.written_ms or newest_ms)
+            horizon_ms = known.horizon_ms or HORIZON_MS
+        return self._clock.monotonic_ms() - newest_ms >= horizon_ms
 
     # -- requests
 

@@ -260,7 +260,7 @@ class Hub:
                 code="ErrStaleEpoch", message=f"epoch {hello.epoch} is older than {newest}"
             )
             return None
-        exposure = self._gate.admit(hello.unit, epoch=hello.epoch)
+        exposure = self._gate.admit(hello.unit, epoch=hello.epoch, horizon_ms=hello.horizon_ms)
         exposure.declare(hello)
         session = self._session_of(hello.unit)
         older, session.epoch = session.transport, hello.epoch
@@ -307,17 +307,18 @@ class Hub:
             await gone.transport.close(message="the unit was removed")
         await self._watch()
 
-    def expel(self, unit: UnitId, *, stored_epoch: int | None) -> int:
+    def expel(self, unit: UnitId, *, stored_epoch: int | None, horizon_ms: int = 0) -> int:
         """Serve the unit's present process no more, it ends itself; return the epoch above it.
 
         ``stored_epoch`` was taken for this, None when the store gave none: then no process can take
-        a newer one either. Memory may be ahead of a store that failed for a while.
+        a newer one either. Memory may be ahead of a store that failed for a while. ``horizon_ms``
+        is what the unit would say of how late its orders appear, 0 = not known.
         """
         session = self._sessions.get(unit)
         served = 0 if session is None else session.epoch
         wanted = served + 1 if stored_epoch is None else stored_epoch
         epoch = max(wanted, self._gate.epoch_of(unit))
-        self._gate.admit(unit, epoch=epoch)
+        self._gate.admit(unit, epoch=epoch, horizon_ms=horizon_ms)
         if session is not None and session.transport is not None and session.epoch < epoch:
             closing = session.transport.close(code="ErrStaleEpoch", message="the unit was stopped")
             self._spawn(closing)

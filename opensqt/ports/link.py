@@ -74,6 +74,8 @@ class Hello:
     reserved: tuple[Reserved, ...] = ()
     capital: Decimal
     """Capital the unit's limits are relative to."""
+    horizon_ms: int = 0
+    """How long after a write an order may still appear: request expiry and H; 0 = not said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

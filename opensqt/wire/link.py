@@ -219,6 +219,7 @@ def _encode_hello(hello: Hello) -> link_pb2.Hello:
         position=decimal_to_text(hello.position, "hello.position"),
         reserved=_encode_reserved(hello.reserved),
         capital=decimal_to_text(hello.capital, "hello.capital"),
+        horizon_ms=hello.horizon_ms,
     )
 
 
@@ -239,6 +240,7 @@ def _decode_hello(message: link_pb2.Hello) -> Hello:
         position=decimal_from_text(message.position, "hello.position"),
         reserved=_decode_reserved(message.reserved),
         capital=decimal_from_text(message.capital, "hello.capital"),
+        horizon_ms=message.horizon_ms,
     )
 
 

@@ -74,6 +74,7 @@ class Scene:
         self.gate = Gate(self.venue, clock=self.clock, log=QuietLog())
         self.gate.confirm(kill=KillRow(), account_epoch=1)
         self.exposure = self.gate.admit(UNIT, epoch=1)
+        self.exposure.declare(Declare(position=Decimal(0), reserved=()))
 
     def place(self, unit: UnitId = UNIT) -> "asyncio.Task[Outcome]":
         now_ms = self.clock.now_ms()
@@ -171,6 +172,31 @@ def test_an_order_of_unknown_outcome_is_waited_for_unless_its_unit_knows_better(
             await scene.clock.sleep_ms(HORIZON_MS)
 
         assert await scene.cancel_all() == ()
+
+    run_virtual(story(), loop)
+
+
+def test_what_an_earlier_exchange_process_wrote_may_still_land() -> None:
+    loop = VirtualLoop()
+
+    async def story() -> None:
+        scene = Scene(loop)
+        # The process that wrote it has died, and the unit has none that could say so.
+        scene.gate = Gate(scene.venue, clock=scene.clock, log=QuietLog())
+        scene.gate.confirm(kill=KillRow(), account_epoch=2)
+
+        async def land() -> None:
+            await scene.clock.sleep_ms(9_000)
+            scene.venue.open.append(request_of())
+
+        landing = asyncio.ensure_future(land())
+        with pytest.raises(VenueUnavailableError, match="may still arrive"):
+            await scene.cancel_all()
+        await landing
+        await scene.clock.sleep_ms(HORIZON_MS)
+
+        assert await scene.cancel_all() == ()
+        assert len(scene.venue.canceled) == 1
 
     run_virtual(story(), loop)
 

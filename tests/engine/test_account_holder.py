@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
-from opensqt.core.ids import AccountName, ClientOrderId, UnitId
-from opensqt.core.registry import KillRow
+from opensqt.core import codec
+from opensqt.core.facts import Directive
+from opensqt.core.ids import AccountName, ClientOrderId, UnitId, UnixMs
+from opensqt.core.registry import Desire, KillRow, UnitRecord
+from opensqt.core.unit_config import UnitConfig
 from opensqt.engine.account_holder import (
     LEASE_TTL_MS,
     POLL_MS,
@@ -15,13 +18,15 @@ from opensqt.engine.account_holder import (
     AccountLostError,
     take_account,
 )
+from opensqt.engine.cancel_all import WAIT_MS as CANCEL_MS
 from opensqt.engine.connector_guard import ConnectorGuard, GuardConfig
-from opensqt.engine.gate import CONTROL_AGE_MS_MAX
+from opensqt.engine.gate import CONTROL_AGE_MS_MAX, HORIZON_MS
 from opensqt.ports.exchange import CancelRequest, Outcome, PlaceRequest, VenueUnavailableError
 from opensqt.ports.registry import LeaseHeldError, RegistryError
 from opensqt.simulation.loop import VirtualClock, VirtualLoop, run_virtual
 from opensqt.simulation.registry import MemoryRegistry
 from tests.engine.doubles import SYMBOL, ObedientVenue, QuietLog
+from tests.engine.stage import CONFIG
 
 ACCOUNT = AccountName("paper")
 UNIT = UnitId(account=ACCOUNT, symbol=SYMBOL)
@@ -237,9 +242,47 @@ def test_orders_are_taken_back_without_the_store_too() -> None:
     async def story(place: Place) -> None:
         holder = await place.hold()
         holder.gate.admit(UNIT, epoch=4)
+        await place.clock.sleep_ms(HORIZON_MS)
         place.store.is_down = True
 
         assert await holder.cancel_orders(UNIT) == ()
         assert holder.gate.epoch_of(UNIT) >= 4
+
+    play(story)
+
+
+@pytest.mark.parametrize(
+    ("config", "late_ms"),
+    [
+        (replace(CONFIG, order_ttl_ms=10_000, horizon_ms=60_000), 70_000),
+        (None, HORIZON_MS),
+    ],
+)
+def test_orders_of_a_unit_that_never_spoke_may_appear_as_late_as_its_row_says(
+    config: UnitConfig | None, late_ms: int
+) -> None:
+    async def story(place: Place) -> None:
+        text = "{}" if config is None else codec.encode(config)
+        row = UnitRecord(
+            unit=UNIT,
+            desire=Desire.REMOVED,
+            directive=Directive.CANCEL,
+            config_text=text,
+            config_version=1,
+            revision=1,
+            updated_ms=UnixMs(0),
+        )
+        await place.store.put_unit(row, expected_revision=0)
+        holder = await place.hold()
+        started_ms = place.clock.monotonic_ms()
+
+        while True:
+            try:
+                assert await holder.cancel_orders(UNIT) == ()
+                break
+            except VenueUnavailableError:
+                assert place.clock.monotonic_ms() - started_ms < late_ms + 2 * CANCEL_MS
+
+        assert place.clock.monotonic_ms() - started_ms >= late_ms - POLL_MS
 
     play(story)

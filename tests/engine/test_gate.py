@@ -14,7 +14,7 @@ from opensqt.core.orders import OrderStatus, Side
 from opensqt.core.registry import KillRow
 from opensqt.core.risk.limits import Limits
 from opensqt.engine.exposure import UnitExposure
-from opensqt.engine.gate import CONTROL_AGE_MS_MAX, Gate, Market
+from opensqt.engine.gate import CONTROL_AGE_MS_MAX, HORIZON_MS, Gate, Market
 from opensqt.engine.limiter import Limiter, Rate
 from opensqt.ports.exchange import (
     CancelRequest,
@@ -69,6 +69,11 @@ class Setting:
             symbol=SYMBOL, client_order_id=ClientOrderId("q"), symbol_epoch=epoch
         )
         return await self.gate.cancel(UNIT, request)
+
+
+def fresh_price(setting: Setting) -> PriceTicked:
+    assert setting.market.price is not None
+    return replace(setting.market.price, read_ms=UnixMs(setting.clock.ms))
 
 
 def stale_price(setting: Setting) -> None:
@@ -357,3 +362,63 @@ def test_a_sell_that_was_declared_and_is_reported_again_does_not_make_the_exposu
     assert worst(exposure) == Decimal("0.8")
     closing = exposure.view(ClientOrderId(""), side=Side.SELL, instrument=None, price=None)
     assert closing.position == Decimal("0.6"), "and what may be closed is not overstated either"
+
+
+def reserved(price: str = "100") -> Declare:
+    one = Reserved(
+        client_order_id=ClientOrderId("q1"), signed_quantity=Decimal(1), price=Decimal(price)
+    )
+    return Declare(position=Decimal(0), reserved=(one,))
+
+
+def test_a_gate_that_never_held_the_account_knows_of_nothing_that_it_has_ended() -> None:
+    setting = Setting()
+    gate = Gate(setting.venue, clock=setting.clock, log=QuietLog())
+    gate.admit(UNIT, epoch=1).declare(Declare(position=Decimal(0), reserved=()))
+    setting.clock.ms += HORIZON_MS
+
+    assert not gate.is_quiet(UNIT)
+
+
+@pytest.mark.parametrize("declaration", [None, reserved()])
+def test_what_an_earlier_gate_has_written_may_still_arrive(declaration: Declare | None) -> None:
+    setting = Setting()
+    if declaration is not None:
+        setting.exposure.declare(declaration)
+
+    setting.clock.ms += HORIZON_MS - 1
+    assert not setting.gate.is_quiet(UNIT)
+    setting.clock.ms += 1
+    assert setting.gate.is_quiet(UNIT)
+
+
+def test_a_unit_that_nobody_knows_may_have_orders_too() -> None:
+    setting = Setting()
+    stranger = replace(UNIT, account=AccountName("other"))
+
+    assert not setting.gate.is_quiet(stranger)
+    setting.clock.ms += HORIZON_MS
+    assert setting.gate.is_quiet(stranger)
+
+
+def test_a_unit_that_has_nothing_on_order_is_quiet_at_once() -> None:
+    setting = Setting()
+
+    setting.exposure.declare(Declare(position=Decimal(0), reserved=()))
+
+    assert setting.gate.is_quiet(UNIT)
+
+
+async def test_a_unit_says_itself_how_late_its_orders_may_appear() -> None:
+    setting = Setting()
+    setting.gate.admit(UNIT, epoch=1, horizon_ms=60_000)
+    setting.clock.ms += 60_000
+    setting.venue.outcome = Outcome(outcome=OutcomeClass.UNKNOWN)
+    setting.gate.confirm(kill=KillRow(), account_epoch=7)
+    setting.market = replace(setting.market, price=fresh_price(setting))
+    await setting.place(deadline_ms=setting.clock.ms + 3_000)
+
+    setting.clock.ms += 59_999
+    assert not setting.gate.is_quiet(UNIT)
+    setting.clock.ms += 1
+    assert setting.gate.is_quiet(UNIT)
