@@ -10,7 +10,8 @@ from opensqt.core.instrument import Instrument
 from opensqt.core.orders import Side
 from opensqt.market.types import Quote
 from opensqt.simulation.loop import VirtualClock
-from opensqt.simulation.venue import SimulatedVenue, frame_age, price_update
+from opensqt.simulation.reports import frame_age, price_update
+from opensqt.simulation.venue import SimulatedVenue
 
 STEP_MS_MAX: Final = 800
 _TICK: Final = Decimal("0.1")

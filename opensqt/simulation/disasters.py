@@ -42,6 +42,8 @@ def plan_of(faults: Faults) -> tuple[str, ...]:
         "meddle": faults.operations,
         "human": faults.human_orders,
         "forced": faults.forced,
+        "mass cancel": faults.mass_cancels,
+        "cluster": faults.cluster_kills,
     }
     return tuple(kind for kind, count in counts.items() for _ in range(count))
 
@@ -68,6 +70,7 @@ class Disasters:
         await self._scene.clock.sleep_ms(at_ms)
         home = self._scene.rng.choice(self._homes)
         self._scene.trace.say("world", f"disaster {kind} {home.unit.symbol}")
+        self._scene.venue.strikes[f"disaster {kind}"] += 1
         self._scene.work(self._works()[kind](home))
 
     def _works(self) -> dict[str, Callable[[Home], Coroutine[object, object, None]]]:
@@ -87,6 +90,8 @@ class Disasters:
             "meddle": lambda home: self._operator.meddle(home.unit),
             "human": self._trade_by_hand,
             "forced": self._force,
+            "mass cancel": self._take_back,
+            "cluster": lambda _: self._kill_cluster(),
         }
 
     def _soon_ms(self, longest_ms: int) -> int:
@@ -115,8 +120,25 @@ class Disasters:
                 # Nobody watches a symbol that was removed.
                 if one.is_spawned and self._scene.liquidator.sell(one.unit.symbol):
                     self._scene.trace.say("world", f"forced execution {one.unit.symbol}")
+                    self._scene.venue.strikes["forced"] += 1
                     return
             await self._scene.clock.sleep_ms(_FORCE_LOOK_MS)
+
+    async def _take_back(self, home: Home) -> None:
+        """Have the venue take our orders back, as a dead-man timer or a delisting does."""
+        if self._scene.liquidator.take_back(home.unit.symbol):
+            self._scene.venue.strikes["mass cancel"] += 1
+
+    async def _kill_cluster(self) -> None:
+        """Have every process die at once: nobody remembers what the others might have known."""
+        for home in self._homes:
+            await self._kill_manager(home)
+        for die in (
+            self._cluster.kill_exchange,
+            self._cluster.kill_connector,
+            self._operator.kill,
+        ):
+            self._scene.work(die())
 
     async def _kill_manager(self, home: Home) -> None:
         if home.process is not None:

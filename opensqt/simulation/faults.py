@@ -17,7 +17,7 @@ class Faults:
     drop_request: float = 0.0
     drop_reply: float = 0.0
     late_landing: float = 0.0
-    """A request that reaches the venue long after its sender gave up."""
+    """A request that reaches the venue long after its sender gave up, or after it has expired."""
     late_ms_max: int = 4_000
     inner_wait: float = 0.0
     """An order that passed the venue's door and waits inside before it takes effect."""
@@ -28,6 +28,14 @@ class Faults:
     latency_ms_max: int = 40
     lookup_lag_ms_max: int = 0
     """How long accepted orders and trades may stay invisible to queries; below V."""
+    stale_ms_max: int = 0
+    """How old what a query tells of an order may be: open although it has ended; below V."""
+    forget_ms: int = 0
+    """How long an order that has ended is found by our id; 0 = for ever."""
+    partial_list: float = 0.0
+    """A list of orders or trades that is cut short, and says so."""
+    late_reject: float = 0.0
+    """An order that is taken, and refused after all before it has traded."""
     drop_event: float = 0.0
     duplicate_event: float = 0.0
     event_delay_ms_max: int = 20
@@ -49,6 +57,10 @@ class Faults:
     """Orders a human places on our symbols, far from the market; nobody may touch them."""
     forced: int = 0
     """Times in which the venue sells a part of a position by itself; the symbol halts."""
+    mass_cancels: int = 0
+    """Times in which the venue takes all our orders on a symbol back by itself."""
+    cluster_kills: int = 0
+    """Times in which every process dies at the same moment."""
     outages: int = 0
     """Times in which the control store answers nobody."""
     manager_pauses: int = 0
@@ -89,12 +101,17 @@ class Faults:
             drop_request=rng.random() * 0.15,
             drop_reply=rng.random() * 0.2,
             late_landing=rng.random() * 0.1,
+            late_ms_max=rng.choice((500, 4_000, 15_000)),
             inner_wait=rng.random() * 0.1,
             inner_wait_ms_max=rng.choice((0, 1_500, 10_000)),
             reject=rng.random() * 0.05,
             query_failure=rng.random() * 0.15,
             latency_ms_max=rng.choice((5, 50, 300)),
             lookup_lag_ms_max=rng.choice((0, 500, 4_900)),
+            stale_ms_max=rng.choice((0, 0, 1_000, 4_900)),
+            forget_ms=rng.choice((0, 0, 1, 3_000)),
+            partial_list=rng.choice((0.0, 0.1, 0.4)),
+            late_reject=rng.choice((0.0, 0.0, 0.1)),
             drop_event=rng.random() * 0.2,
             duplicate_event=rng.random() * 0.2,
             event_delay_ms_max=rng.choice((5, 100, 1_500)),
@@ -108,6 +125,8 @@ class Faults:
             spawn_failure=rng.choice((0.0, 0.05, 0.2)),
             human_orders=rng.randint(0, 1),
             forced=rng.choice((0, 0, 0, 0, 0, 1)),
+            mass_cancels=rng.choice((0, 0, 1)),
+            cluster_kills=rng.choice((0, 0, 0, 1)),
             outages=rng.choice((0, 0, 1)),
             manager_pauses=rng.randint(0, 2),
             exchange_pauses=rng.randint(0, 2),

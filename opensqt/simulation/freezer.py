@@ -2,7 +2,7 @@
 
 import asyncio
 
-from opensqt.simulation.loop import VirtualClock, VirtualLoop
+from opensqt.simulation.loop import VirtualClock
 
 
 class Freezer:
@@ -33,7 +33,9 @@ class Freezer:
 class FreezableClock(VirtualClock):
     """The clock of one process: time passes while it is frozen, but it does not notice."""
 
-    def __init__(self, loop: VirtualLoop, freezer: Freezer, *, skew_ms: int = 0) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, freezer: Freezer, *, skew_ms: int = 0
+    ) -> None:
         """Sleep no shorter than ``freezer`` says."""
         super().__init__(loop, skew_ms=skew_ms)
         self._freezer = freezer

@@ -40,7 +40,7 @@ class Liquidator:
         if held <= ZERO or quote is None:
             return False
         if rng.random() < 1 / 2:
-            self._take_back(symbol)
+            self.take_back(symbol)
         self._count += 1
         rules = model.instrument(symbol)
         is_resting = rng.random() < 1 / 4
@@ -63,6 +63,18 @@ class Liquidator:
             venue.publish(result.events)
         return isinstance(result, Accepted)
 
+    def take_back(self, symbol: Symbol) -> int:
+        """Take back our orders on a symbol, which nobody asked for; return how many."""
+        orders = self._venue.model.open_orders(self._venue.account, symbol)
+        ours = [
+            one.client_order_id
+            for one in orders
+            if is_ours(one.client_order_id, deployment=self._deployment)
+        ]
+        for own in ours:
+            self._cancel(symbol, own)
+        return len(ours)
+
     def end(self) -> None:
         """Take back what rests: whoever stops trading must know what was sold."""
         for order in self._venue.model.open_orders(self._venue.account, None):
@@ -73,11 +85,6 @@ class Liquidator:
         if is_resting:
             return quote.ask + self._rng.randint(0, REST_TICKS_MAX) * tick_size
         return floor_to(quote.bid * THROUGH, tick_size)
-
-    def _take_back(self, symbol: Symbol) -> None:
-        for order in self._venue.model.open_orders(self._venue.account, symbol):
-            if is_ours(order.client_order_id, deployment=self._deployment):
-                self._cancel(symbol, order.client_order_id)
 
     def _cancel(self, symbol: Symbol, own: ClientOrderId) -> None:
         result = self._venue.model.cancel(

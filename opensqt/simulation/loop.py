@@ -207,8 +207,9 @@ async def first_of(one: "asyncio.Future[Any]", other: "asyncio.Future[Any]") -> 
 class VirtualClock:
     """``ClockPort`` on the running virtual loop."""
 
-    def __init__(self, loop: VirtualLoop, *, skew_ms: int = 0) -> None:
-        """Show the loop's time, wrong by ``skew_ms`` on the wall clock."""
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, skew_ms: int = 0) -> None:
+        """Show the time of a virtual loop, wrong by ``skew_ms`` on the wall clock."""
+        assert isinstance(loop, VirtualLoop)
         self._loop = loop
         self._skew_ms = skew_ms
 

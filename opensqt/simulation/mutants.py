@@ -32,6 +32,7 @@ from opensqt.engine import (
     stopping,
     unit_tender,
 )
+from opensqt.ports.exchange import Listing
 from opensqt.simulation import broken
 
 
@@ -293,6 +294,22 @@ MUTANTS: Final = (
         attribute="_quarantined",
         replacement=broken.go_on_when_forced,
         breaks=("F27",),
+    ),
+    Mutant(
+        name="absence_by_lookups_alone",
+        meaning="what no look-up finds is gone, whatever the lists of orders and trades say",
+        target=resolver,
+        attribute="proves_absence",
+        replacement=broken.absent_whatever_lists_say,
+        breaks=("I1b", "I4", "I8", "I9: quarantined"),
+    ),
+    Mutant(
+        name="partial_list_is_whole",
+        meaning="a list that says that it is cut short counts as whole",
+        target=Listing,
+        attribute="is_complete",
+        replacement=property(lambda _: True, lambda _, __: None),
+        breaks=("I1b", "I2", "I3b", "I8", "I9"),
     ),
     Mutant(
         name="reserve_nothing",

@@ -7,18 +7,18 @@ may be dropped, repeated, delayed and reordered.
 
 import asyncio
 import random
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import TypeVar
 
 from opensqt.core.ids import AccountName, ClientOrderId, Symbol, UnixMs, VenueOrderId
 from opensqt.core.instrument import Instrument
-from opensqt.core.orders import Side, TimeInForce
+from opensqt.core.orders import OrderStatus, Side, TimeInForce
 from opensqt.market.types import (
     Accepted,
     BookOrder,
-    Fill,
     OrderEvent,
     OrderRequest,
     Refusal,
@@ -28,13 +28,11 @@ from opensqt.ports.clock import ClockPort
 from opensqt.ports.exchange import (
     Balance,
     CancelRequest,
-    FrameAge,
     Listing,
     OrderUpdate,
     Outcome,
     OutcomeClass,
     PlaceRequest,
-    PriceUpdate,
     StreamKind,
     StreamPhase,
     StreamState,
@@ -43,12 +41,16 @@ from opensqt.ports.exchange import (
     VenueEvent,
     VenueOrder,
     VenuePosition,
-    VenueTrade,
     VenueUnavailableError,
 )
 from opensqt.simulation.faults import Faults
+from opensqt.simulation.reports import frame_age, price_update, venue_order, venue_trade
 
+__all__ = ["SimulatedVenue", "VenueConnection", "frame_age", "price_update", "venue_order"]
+
+ItemT = TypeVar("ItemT")
 TIMEOUT_MS = 5_000
+REJECT_MS_MAX = 2_000
 LIMIT_WINDOW_MS = 10_000
 HUMAN_PRICE = Decimal(800)
 HUMAN_QUANTITY = Decimal("0.01")
@@ -97,6 +99,10 @@ class SimulatedVenue:
         """The private stream says nothing before this wall time."""
         self.banned_until_ms = 0
         """No request is taken before this wall time."""
+        self.strikes: Counter[str] = Counter()
+        """How often what is rare has happened."""
+        self._past: dict[VenueOrderId, list[tuple[int, BookOrder]]] = {}
+        """What was known of each order, and since when."""
         self._requests_ms: deque[int] = deque()
         self._by_hand = 0
 
@@ -163,7 +169,19 @@ class SimulatedVenue:
             return Outcome(outcome=outcome, code=code, message=result.reason)
         self._accepted(result.events[0].order)
         self.publish(result.events)
+        if self.happens(self.faults.late_reject):
+            _ = self.land(self._reject_later(result.order))
         return Outcome(outcome=OutcomeClass.ACCEPTED, order=venue_order(result.order))
+
+    async def _reject_later(self, order: BookOrder) -> None:
+        """Refuse an order that was taken, unless it has ended or traded meanwhile."""
+        await self._clock.sleep_ms(self._rng.randint(0, REJECT_MS_MAX))
+        own = order.client_order_id
+        now = self.model.order(self.account, order.symbol, client_order_id=own)
+        if now == order and order.is_open:
+            self.strikes["late reject"] += 1
+            reject = self.model._end  # noqa: SLF001 - no other venue of ours does this
+            self.publish((reject(order, OrderStatus.REJECTED, self._clock.now_ms()),))
 
     async def take_cancel(self, request: CancelRequest) -> Outcome:
         """Cancel an order, or say that none is open."""
@@ -211,6 +229,8 @@ class SimulatedVenue:
     def publish(self, events: Iterable[OrderEvent]) -> None:
         """Send order events to every stream, through the bad network."""
         for event in events:
+            known = self._past.setdefault(event.order.venue_order_id, [])
+            known.append((self._clock.now_ms(), event.order))
             lag = self._rng.randint(0, self.faults.lookup_lag_ms_max)
             self._visible_ms.setdefault(event.order.venue_order_id, self._clock.now_ms() + lag)
             if event.fill is not None:
@@ -246,6 +266,45 @@ class SimulatedVenue:
     def sees(self, key: str) -> bool:
         """Tell whether an order id, or ``t`` and a trade id, is visible to queries by now."""
         return self._visible_ms.get(key, 0) <= self._clock.now_ms()
+
+    def age_ms(self) -> int:
+        """Draw how old an answer about orders is."""
+        oldest_ms = self.faults.stale_ms_max
+        return self._rng.randint(0, oldest_ms) if oldest_ms else 0
+
+    def as_of(self, order: BookOrder, age_ms: int) -> BookOrder:
+        """Return what was known of an order a while ago, or first."""
+        if not age_ms:
+            return order
+        past = self._past[order.venue_order_id]
+        until_ms = self._clock.now_ms() - age_ms
+        found = next((one for at_ms, one in reversed(past) if at_ms <= until_ms), past[0][1])
+        self.strikes["stale"] += found != order
+        return found
+
+    def listed(self, symbol: Symbol | None) -> list[BookOrder]:
+        """Return the orders that an open list of a certain age shows."""
+        age_ms = self.age_ms()
+        known: Iterable[BookOrder] = self.model.open_orders(self.account, symbol)
+        if age_ms:
+            newest = (past[-1][1] for past in self._past.values())
+            known = [one for one in newest if symbol in (None, one.symbol)]
+        shown = (self.as_of(one, age_ms) for one in known if self.sees(one.venue_order_id))
+        return [one for one in shown if one.is_open]
+
+    def forgets(self, order: BookOrder) -> bool:
+        """Tell whether an order has ended too long ago to be found by our id."""
+        ended_ms = self._clock.now_ms() - order.updated_ms
+        has_forgotten = 0 < self.faults.forget_ms < ended_ms and not order.is_open
+        self.strikes["forgotten"] += has_forgotten
+        return has_forgotten
+
+    def cut(self, found: Sequence[ItemT]) -> tuple[tuple[ItemT, ...], bool]:
+        """Return a list and whether it is whole."""
+        if not self.happens(self.faults.partial_list):
+            return tuple(found), True
+        self.strikes["partial list"] += 1
+        return tuple(found[: self._rng.randint(0, len(found))]), False
 
 
 class VenueConnection:
@@ -342,26 +401,24 @@ class VenueConnection:
         )
         if order is None or not self._venue.sees(order.venue_order_id):
             return None
-        return venue_order(order)
+        if client_order_id is not None and self._venue.forgets(order):
+            return None
+        return venue_order(self._venue.as_of(order, self._venue.age_ms()))
 
     async def open_orders(self, symbol: Symbol | None) -> Listing:
         """Return the open orders that are visible."""
         await self._query()
-        orders = self._venue.model.open_orders(self._venue.account, symbol)
-        return Listing(
-            orders=tuple(venue_order(o) for o in orders if self._venue.sees(o.venue_order_id))
-        )
+        orders, is_complete = self._venue.cut(self._venue.listed(symbol))
+        return Listing(orders=tuple(map(venue_order, orders)), is_complete=is_complete)
 
     async def trades(self, symbol: Symbol, *, since_ms: UnixMs) -> Listing:
         """Return the trades that are visible, without our order ids, as most venues do."""
         await self._query()
         fills = self._venue.model.fills(self._venue.account, symbol, since_ms=since_ms)
+        visible = [fill for fill in fills if self._venue.sees(f"t{fill.trade_id}")]
+        shown, is_complete = self._venue.cut(visible)
         return Listing(
-            trades=tuple(
-                venue_trade(fill, named=False)
-                for fill in fills
-                if self._venue.sees(f"t{fill.trade_id}")
-            )
+            trades=tuple(venue_trade(fill, named=False) for fill in shown), is_complete=is_complete
         )
 
     async def position(self, symbol: Symbol) -> VenuePosition:
@@ -412,58 +469,3 @@ class VenueConnection:
             if event is None or self._is_dead:
                 return
             yield (event,)
-
-
-def venue_order(order: BookOrder) -> VenueOrder:
-    """Return a model order as the port describes it."""
-    return VenueOrder(
-        symbol=order.symbol,
-        client_order_id=order.client_order_id,
-        venue_order_id=order.venue_order_id,
-        side=order.side,
-        price=order.price if order.price is not None else order.average_price,
-        quantity=order.quantity,
-        cumulative_quantity=order.filled_quantity,
-        status=order.status,
-        reduce_only=order.reduce_only,
-        updated_ms=order.updated_ms,
-    )
-
-
-def venue_trade(fill: Fill, *, named: bool = True) -> VenueTrade:
-    """Return a model fill as the port describes it."""
-    return VenueTrade(
-        symbol=fill.symbol,
-        trade_id=fill.trade_id,
-        venue_order_id=fill.venue_order_id,
-        client_order_id=fill.client_order_id if named else ClientOrderId(""),
-        side=fill.side,
-        price=fill.price,
-        quantity=fill.quantity,
-        fee=fill.fee,
-        fee_asset=fill.fee_asset,
-        is_maker=fill.is_maker,
-        at_ms=fill.at_ms,
-    )
-
-
-def price_update(venue: SimulatedVenue, symbol: Symbol, now_ms: UnixMs) -> PriceUpdate | None:
-    """Return the newest prices of a symbol, None before the first quote."""
-    quote = venue.model.quote(symbol)
-    last = venue.model.last_price(symbol)
-    if quote is None or last is None:
-        return None
-    return PriceUpdate(
-        symbol=symbol,
-        bid=quote.bid,
-        ask=quote.ask,
-        last=last,
-        mark=venue.model.mark_price(symbol),
-        venue_ms=now_ms,
-        read_ms=now_ms,
-    )
-
-
-def frame_age(now_ms: UnixMs) -> FrameAge:
-    """Return the report that every stream is fresh."""
-    return FrameAge(public_ms=0, private_ms=0, at_ms=now_ms)

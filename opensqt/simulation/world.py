@@ -10,8 +10,8 @@ must quote again, every unit is removed, and the books must agree.
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from typing import Final
@@ -68,6 +68,8 @@ class SeedResult:
     orders: int
     fills: int
     trace: Sequence[str]
+    strikes: Mapping[str, int] = field(default_factory=dict)
+    """How often what is rare has happened."""
 
 
 class World:
@@ -169,7 +171,8 @@ class World:
     async def _end_faults(self) -> None:
         """Heal the network and let everything that goes on in the background come to its end."""
         scene = self.scene
-        scene.venue.faults = Faults()
+        # What a venue has forgotten it never remembers.
+        scene.venue.faults = Faults(forget_ms=scene.faults.forget_ms)
         scene.venue.silent_until_ms = scene.venue.banned_until_ms = 0
         scene.liquidator.end()
         scene.trace.say("world", "healed")
@@ -360,4 +363,5 @@ def run_seed(seed: int, *, faults: Faults | None = None, keep_trace: bool = Fals
         orders=world.checker.orders,
         fills=world.checker.fills,
         trace=world.scene.trace.lines,
+        strikes=world.scene.venue.strikes,
     )
