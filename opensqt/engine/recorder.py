@@ -12,7 +12,7 @@ from typing import Final
 
 from opensqt.core.facts import Fact
 from opensqt.core.symbol import SymbolState, apply, replay
-from opensqt.ports.journal import JournalPort
+from opensqt.ports.journal import JournalError, JournalPort
 
 SNAPSHOT_EVERY: Final = 1_000
 
@@ -34,6 +34,7 @@ class Recorder:
         self._before = initial
         self._stored: Callable[[], None] | None = None
         self._writing = asyncio.Lock()
+        self._problem = ""
 
     @property
     def state(self) -> SymbolState:
@@ -44,6 +45,11 @@ class Recorder:
     def journal(self) -> JournalPort:
         """Return the journal, for questions only."""
         return self._journal
+
+    @property
+    def problem(self) -> str:
+        """Return why the last commit failed, empty if it did not."""
+        return self._problem
 
     @property
     def epoch(self) -> int:
@@ -99,11 +105,13 @@ class Recorder:
                     expected_sequence=self._state.sequence - len(self._staged),
                     snapshot=snapshot,
                 )
-            except BaseException:
+            except BaseException as error:
+                self._problem = str(error) if isinstance(error, JournalError) else ""
                 if self._staged:
                     self._state = replace(self._before, price=self._state.price)
                     self._staged, self._stored = (), None
                 raise
+            self._problem = ""
             if snapshot is not None:
                 self._snapshot_sequence = after.sequence
             self._state = after

@@ -218,6 +218,8 @@ class SymbolEngine:
         state = self._recorder.state
         if state.quarantine:
             return f"quarantined: {state.quarantine}"
+        if self._recorder.problem:
+            return f"journal: {self._recorder.problem}"
         if not self.is_ready:
             if not self._link.is_attached:
                 return f"link: {self._link.problem}"

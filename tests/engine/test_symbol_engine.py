@@ -87,9 +87,11 @@ def test_a_full_disk_is_tried_again_with_pauses() -> None:
 
         # One for each price and each second, and a few of the audit.
         assert disk.attempts - before <= 80
+        assert stage.engine.idle_reason == "journal: disk full"
         disk.is_full = False
         sent = len(stage.facts(OrderIntended))
         await stage.until(lambda: len(stage.facts(OrderIntended)) > sent, within_ms=5_000)
+        assert "journal" not in stage.engine.idle_reason
 
     play(story, hook=disk)
 
