@@ -195,10 +195,10 @@ class UnitSettings(Section):
         default=3_000, ge=500, le=10_000, description="request expiry, ms after the decision"
     )
     horizon_ms: int = Field(
-        default=20_000, ge=10_000, le=120_000, description="how late a request may show up, ms"
+        default=20_000, ge=20_000, le=120_000, description="how late a request may show up, ms"
     )
     visibility_ms: int = Field(
-        default=5_000, ge=1_000, le=60_000, description="how long look-ups may lag, ms"
+        default=5_000, ge=5_000, le=60_000, description="how long look-ups may lag, ms"
     )
 
 

@@ -25,6 +25,8 @@ from opensqt.core.risk.limits import Limits
 from opensqt.core.unit_config import UnitConfig
 from opensqt.market.instruments import INSTRUMENTS, PROFILES
 
+VENUE_WAIT_MS: Final = 15_000
+"""What H holds besides V: errors of clocks, and how long orders wait inside a venue (10 s)."""
 _HERE: Final = Where(source="configuration")
 _PERCENT: Final = Decimal(100)
 
@@ -124,7 +126,7 @@ def build_unit(
 
 def judge(unit: UnitId, config: UnitConfig, *, venue: str, root: Branch) -> list[Problem]:
     """Return everything that would keep the unit from ever trading, as far as known offline."""
-    found = _limit_problems(config, root)
+    found = _limit_problems(config, root) + _horizon_problems(config, root)
     if venue != "paper":
         return found
     instrument = INSTRUMENTS.get(unit.symbol)
@@ -158,6 +160,21 @@ def _limit_problems(config: UnitConfig, root: Branch) -> list[Problem]:
             got=to_text(grid.order_quantity),
             expected=f"at most {cap} (5 % of the capital {to_text(config.capital)})",
             fix="lower order_quantity or raise the capital of the account",
+        )
+    ]
+
+
+def _horizon_problems(config: UnitConfig, root: Branch) -> list[Problem]:
+    least = config.visibility_ms + VENUE_WAIT_MS
+    if config.horizon_ms >= least:
+        return []
+    return [
+        Problem(
+            where=_where(root, "horizon_ms"),
+            key=_key(root, "horizon_ms"),
+            got=str(config.horizon_ms),
+            expected=f"at least {least}: visibility_ms and {VENUE_WAIT_MS} for clocks and venue",
+            fix="raise horizon_ms or lower visibility_ms",
         )
     ]
 

@@ -132,3 +132,33 @@ def test_a_bad_request_is_told_like_a_bad_file(
         build_unit(deployment, target, overrides)
 
     assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(("visibility_ms", "horizon_ms"), [(5_001, 20_000), (60_000, 74_999)])
+def test_a_horizon_that_leaves_no_room_for_lags_is_told(
+    deployment: Deployment, visibility_ms: int, horizon_ms: int
+) -> None:
+    given = {"visibility_ms": visibility_ms, "horizon_ms": horizon_ms}
+
+    with pytest.raises(ConfigError) as told:
+        build_unit(deployment, "ETHUSDT", given)
+
+    least = visibility_ms + 15_000
+    assert str(told.value) == (
+        f"ETHUSDT horizon_ms: got {horizon_ms}, expected at least {least}: visibility_ms and 15000 "
+        "for clocks and venue; fix: raise horizon_ms or lower visibility_ms"
+    )
+    sound = given | {"horizon_ms": least}
+    assert build_unit(deployment, "ETHUSDT", sound)[1].horizon_ms == least
+
+
+def test_neither_horizon_nor_visibility_goes_below_the_table(deployment: Deployment) -> None:
+    with pytest.raises(ConfigError) as told:
+        build_unit(deployment, "ETHUSDT", {"visibility_ms": 4_999, "horizon_ms": 19_999})
+
+    assert str(told.value) == (
+        "ETHUSDT horizon_ms: got 19999, expected an integer from 20000 to 120000; "
+        "fix: the default is 20000\n"
+        "ETHUSDT visibility_ms: got 4999, expected an integer from 5000 to 60000; "
+        "fix: the default is 5000"
+    )
