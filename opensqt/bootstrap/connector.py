@@ -26,7 +26,7 @@ from opensqt.rpc.exchange_legacy import FullExchangeServicer
 from opensqt.rpc.exchange_server import ExchangeServerConfig, exchange_service
 from opensqt.rpc.server import RpcServer
 from opensqt.storage.control import open_control
-from opensqt.storage.location import control_path, is_server
+from opensqt.storage.location import has_control
 from opensqt.system import log, process
 from opensqt.system.clock import SystemClock
 from opensqt.system.locks import FileLock
@@ -159,6 +159,7 @@ class Connector:
             clock=self._clock,
             log=self._log,
             local=self._config.paper,
+            notes=Path(self._config.runtime.data_dir) / "venues",
         )
         try:
             while True:
@@ -201,7 +202,7 @@ class Connector:
     async def _opened_registry(self) -> RegistryPort | None:
         location = self._config.runtime.location
         # The orchestrator creates the store; a connector that came first waits for it.
-        if not is_server(location) and not control_path(Path(location)).exists():
+        if not has_control(location):
             return None
         return await asyncio.to_thread(
             open_control, location, writer=self._name, random_bytes=fresh_bytes()

@@ -136,6 +136,8 @@ class Outcome:
     """The venue's own words, for people."""
     order: VenueOrder | None = None
     """The order, when the reply carried it."""
+    retry_after_ms: int = 0
+    """How long the venue wants to be left alone, when that is why; 0 = not said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

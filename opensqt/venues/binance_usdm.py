@@ -8,7 +8,7 @@ the private stream replays nothing. Writes are sent once, reads are the caller's
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 import aiohttp
@@ -37,7 +37,7 @@ from opensqt.venues.clock_sync import measure_offset_ms
 from opensqt.venues.codec import binance
 from opensqt.venues.codec.fields import PayloadError
 from opensqt.venues.errors import VenueFamily, classify
-from opensqt.venues.request_limiter import LimiterConfig, ReadPriority, RequestLimiter
+from opensqt.venues.request_limiter import BanNote, LimiterConfig, ReadPriority, RequestLimiter
 from opensqt.venues.trade_history import PAGE_SIZE, read_history
 from opensqt.venues.transport import (
     Credentials,
@@ -113,6 +113,7 @@ class BinanceUsdm:
         clock: ClockPort,
         log: LogPort,
         limits: LimiterConfig = _LIMITS,
+        ban: BanNote | None = None,
     ) -> None:
         """Reach the venue through ``session``, which this object closes in the end."""
         self._session = session
@@ -125,7 +126,7 @@ class BinanceUsdm:
             clock=clock,
             options={"recvWindow": 5_000},
         )
-        self._limiter = RequestLimiter(limits, clock=clock)
+        self._limiter = RequestLimiter(limits, clock=clock, note=ban)
         self._feed = BinanceFeed(
             session=session,
             keys=_Keys(send=self._send_key),
@@ -226,7 +227,10 @@ class BinanceUsdm:
                 return _unknown(str(error))
             return _not_sent(VenueCode.LINK_DOWN, str(error))
         self._limiter.observe(status=reply.status, headers=reply.headers)
-        return self._outcome(reply, client_order_id)
+        outcome = self._outcome(reply, client_order_id)
+        if outcome.code is VenueCode.RATE_LIMITED:
+            return replace(outcome, retry_after_ms=self._limiter.paused_ms)
+        return outcome
 
     def _outcome(self, reply: Reply, client_order_id: ClientOrderId) -> Outcome:
         if not reply.is_success:

@@ -1,10 +1,12 @@
 """Venues by the name a configuration gives them."""
 
+from pathlib import Path
 from typing import Final, Protocol
 
 from opensqt.ports.clock import ClockPort
 from opensqt.ports.exchange import EventSource, ExchangePort
 from opensqt.ports.telemetry import LogPort
+from opensqt.venues.ban_note import BanFile
 from opensqt.venues.session import LocalEndpoint, open_session
 from opensqt.venues.transport import Credentials, VenueConfigError
 
@@ -49,15 +51,17 @@ def build_venue(
     clock: ClockPort,
     log: LogPort,
     local: LocalEndpoint | None = None,
+    notes: Path | None = None,
 ) -> VenueAdapter:
     """Return the venue of that name, not yet started; call from a running event loop.
 
-    ``paper`` is Binance USD-M spoken to the local endpoint, by the same code. Raise
-    ``VenueConfigError`` as ``check_venue`` does.
+    ``paper`` is Binance USD-M spoken to the local endpoint, by the same code. ``notes`` is the
+    folder in which a ban is remembered. Raise ``VenueConfigError`` as ``check_venue`` does.
     """
     check_venue(name, local=local)
     # Loading ccxt costs more than half a second: only when a venue is really built.
     from opensqt.venues.binance_usdm import DOMAINS, BinanceUsdm
 
     session = open_session(local, domains=DOMAINS)
-    return BinanceUsdm(session=session, credentials=credentials, clock=clock, log=log)
+    ban = None if notes is None else BanFile(notes / f"ban-{name}")
+    return BinanceUsdm(session=session, credentials=credentials, clock=clock, log=log, ban=ban)

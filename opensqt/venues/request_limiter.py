@@ -1,5 +1,10 @@
 """Keeping within a venue's request weight: reads wait their turn, writes never wait.
 
+When the venue asks for a pause (429), nothing leaves but a few cancels, as long as there is weight
+left for them; an address it has banned (418) sends nothing at all until the ban ends. Pauses are
+counted on the monotonic clock. The end of a ban is written down as well, in wall time: who starts
+again meanwhile would only make it longer.
+
 An order that waited in a queue would leave after the gate's last check, so a write that cannot go
 now is refused, and refused before a byte leaves: not sent. The venue's own counters come back with
 each answer and overrule our estimate, because other programs may use the same address.
@@ -12,7 +17,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import count
-from typing import Final
+from typing import Final, Protocol
 
 from opensqt.ports.clock import ClockPort
 from opensqt.ports.exchange import Outcome, OutcomeClass, VenueCode, VenueUnavailableError
@@ -22,6 +27,8 @@ _TEN_SECONDS_MS: Final = 10_000
 _TOO_MANY: Final = 429
 _BANNED: Final = 418
 _BAN_MS: Final = 120_000
+_BAN_MS_MAX: Final = 3 * 24 * 3_600_000
+"""The longest ban there is; what a clock that was set makes of a note cannot be longer."""
 
 
 class ReadPriority(IntEnum):
@@ -43,6 +50,10 @@ class LimiterConfig:
     orders_per_minute: int
     read_share: float = 0.8
     """Reads use at most this fraction of the weight: cancels always find some left."""
+    order_share: float = 0.9
+    """The same for orders."""
+    paused_cancels_max: int = 10
+    """Cancels in ten seconds that may leave although the venue asked for a pause."""
     reads_in_flight_max: int = 8
     writes_in_flight_max: int = 64
     read_wait_ms: int = 10_000
@@ -87,18 +98,38 @@ class _Ticket:
     ready: "asyncio.Future[None]" = field(compare=False)
 
 
+class BanNote(Protocol):
+    """Where the end of a ban is kept over a restart."""
+
+    def read(self) -> int:
+        """Return the wall time at which the last ban ends or ended, 0 if none is known."""
+
+    def write(self, until_ms: int) -> None:
+        """Replace it."""
+
+
 class RequestLimiter:
     """The request budget of one venue account and address."""
 
-    def __init__(self, config: LimiterConfig, *, clock: ClockPort) -> None:
+    def __init__(
+        self, config: LimiterConfig, *, clock: ClockPort, note: BanNote | None = None
+    ) -> None:
+        """Start banned when ``note`` says so."""
         self._config = config
+        self._note = note
         self._clock = clock
         self._weight = _Window(_MINUTE_MS, config.weight_per_minute, "X-MBX-USED-WEIGHT-1M")
         self._orders = (
             _Window(_TEN_SECONDS_MS, config.orders_per_ten_seconds, "X-MBX-ORDER-COUNT-10S"),
             _Window(_MINUTE_MS, config.orders_per_minute, "X-MBX-ORDER-COUNT-1M"),
         )
+        self._paused_cancels = _Window(_TEN_SECONDS_MS, config.paused_cancels_max, "")
         self._paused_until_ms = 0
+        """Monotonic, as the next."""
+        self._banned_until_ms = 0
+        if note is not None:
+            left_ms = min(note.read() - clock.now_ms(), _BAN_MS_MAX)
+            self._banned_until_ms = clock.monotonic_ms() + max(left_ms, 0)
         self._reading = 0
         self._writing = 0
         self._queue: list[_Ticket] = []
@@ -114,20 +145,33 @@ class RequestLimiter:
     @property
     def paused_ms(self) -> int:
         """Return how long the venue wants to be left alone, 0 if it does not."""
-        return max(self._paused_until_ms - self._now(), 0)
+        until_ms = max(self._paused_until_ms, self._banned_until_ms)
+        return max(until_ms - self._clock.monotonic_ms(), 0)
+
+    @property
+    def is_banned(self) -> bool:
+        """Tell whether any request would only make a ban longer."""
+        return self._clock.monotonic_ms() < self._banned_until_ms
 
     def refuse_write(self, *, weight: int, is_order: bool) -> Outcome | None:
         """Return why a write cannot be sent now, or None if it can."""
-        now = self._now()
-        if self.paused_ms:
-            return _refusal(VenueCode.RATE_LIMITED, f"venue pause of {self.paused_ms} ms left")
-        if not self._weight.has_room(now, weight):
-            return _refusal(VenueCode.RATE_LIMITED, "request weight of this minute is used up")
+        now, pause_ms = self._now(), self.paused_ms
+        if pause_ms and (is_order or self.is_banned or not self._may_cancel()):
+            message = f"venue pause of {pause_ms} ms left"
+            return _refusal(VenueCode.RATE_LIMITED, message, retry_after_ms=pause_ms)
+        share = self._config.order_share if is_order else 1.0
+        if not self._weight.has_room(now, weight, share=share):
+            message = "request weight of this minute is used up"
+            wait_ms = self._weight.next_ms(now)
+            return _refusal(VenueCode.RATE_LIMITED, message, retry_after_ms=wait_ms)
         if is_order and not all(window.has_room(now, 1) for window in self._orders):
             return _refusal(VenueCode.RATE_LIMITED, "order count of this period is used up")
         if self._writing >= self._config.writes_in_flight_max:
             return _refusal(VenueCode.BUSY, f"{self._writing} writes in flight")
         return None
+
+    def _may_cancel(self) -> bool:
+        return self._paused_cancels.has_room(self._clock.monotonic_ms(), 1)
 
     @contextmanager
     def write(self, *, weight: int, is_order: bool) -> Iterator[None]:
@@ -137,6 +181,8 @@ class RequestLimiter:
         if is_order:
             for window in self._orders:
                 window.count(now, 1)
+        elif self.paused_ms:
+            self._paused_cancels.count(self._clock.monotonic_ms(), 1)
         self._writing += 1
         try:
             yield
@@ -167,7 +213,13 @@ class RequestLimiter:
             pause_ms = int(text) * 1_000
         else:
             pause_ms = _BAN_MS if status == _BANNED else self._weight.next_ms(now)
-        self._paused_until_ms = max(self._paused_until_ms, now + pause_ms)
+        until_ms = self._clock.monotonic_ms() + pause_ms
+        if status == _TOO_MANY:
+            self._paused_until_ms = max(self._paused_until_ms, until_ms)
+        elif until_ms > self._banned_until_ms:
+            self._banned_until_ms = until_ms
+            if self._note is not None:
+                self._note.write(now + pause_ms)
 
     def close(self) -> None:
         """Forget who waits."""
@@ -232,5 +284,7 @@ class RequestLimiter:
         return self._clock.now_ms()
 
 
-def _refusal(code: VenueCode, message: str) -> Outcome:
-    return Outcome(outcome=OutcomeClass.NOT_SENT, code=code, message=message)
+def _refusal(code: VenueCode, message: str, *, retry_after_ms: int = 0) -> Outcome:
+    return Outcome(
+        outcome=OutcomeClass.NOT_SENT, code=code, message=message, retry_after_ms=retry_after_ms
+    )

@@ -214,6 +214,7 @@ def encode_outcome(outcome: Outcome) -> facts_pb2.OrderOutcome:
         reason=outcome.code,
         message=outcome.message,
         order=None if outcome.order is None else encode_order(outcome.order),
+        retry_after_ms=outcome.retry_after_ms,
     )
 
 
@@ -224,6 +225,7 @@ def decode_outcome(message: facts_pb2.OrderOutcome, at: str = "outcome") -> Outc
         code=decode_code(message.reason, f"{at}.reason"),
         message=message.message,
         order=decode_order(message.order, f"{at}.order") if message.HasField("order") else None,
+        retry_after_ms=message.retry_after_ms,
     )
 
 

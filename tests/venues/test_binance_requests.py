@@ -21,11 +21,13 @@ from opensqt.ports.exchange import (
     VenueCode,
     VenueUnavailableError,
 )
+from opensqt.system import log
 from opensqt.venues.binance_usdm import BinanceUsdm
+from opensqt.venues.factory import build_venue
 from opensqt.venues.session import LocalEndpoint
-from opensqt.venues.transport import VenueConfigError
+from opensqt.venues.transport import Credentials, VenueConfigError
 from tests.venues.payloads import account_reply, exchange_info, order_reply, position_row, trade_row
-from tests.venues.venue_server import SteppingClock, VenueServer, cut, venue_server
+from tests.venues.venue_server import SECRET, SteppingClock, VenueServer, cut, venue_server
 
 SYMBOL = Symbol("BTCUSDT:perp")
 NOW_MS = 1_700_000_000_000
@@ -335,14 +337,18 @@ async def test_a_symbol_of_another_market_sends_nothing(tmp_path: Path) -> None:
     assert server.asked == []
 
 
-async def test_after_a_429_writes_are_refused_and_reads_fail_fast(tmp_path: Path) -> None:
+@pytest.mark.parametrize("status", [429, 418])
+async def test_a_venue_that_asks_for_a_pause_gets_it_and_cancels_leave_unless_it_bans(
+    tmp_path: Path, status: int
+) -> None:
     async with venue_server(tmp_path) as server:
         server.answer(
             f"POST {ORDER}",
             {"code": -1003, "msg": "slow"},
-            status=429,
+            status=status,
             headers={"Retry-After": "30"},
         )
+        server.answer(f"DELETE {ORDER}", order_reply(status="CANCELED"))
         adapter = server.adapter(clock=SteppingClock(0))
         first = await adapter.place(place())
         second = await adapter.place(place(client_order_id=ClientOrderId("q2")))
@@ -351,9 +357,34 @@ async def test_after_a_429_writes_are_refused_and_reads_fail_fast(tmp_path: Path
             await adapter.open_orders(SYMBOL)
         await adapter.close()
 
-    assert (first.outcome, first.code) == (OutcomeClass.REJECTED, VenueCode.RATE_LIMITED)
-    for outcome in (second, canceled):
-        assert (outcome.outcome, outcome.code) == (OutcomeClass.NOT_SENT, VenueCode.RATE_LIMITED)
+    limited = VenueCode.RATE_LIMITED
+    assert (first.outcome, first.code) == (OutcomeClass.REJECTED, limited)
+    assert (second.outcome, second.code) == (OutcomeClass.NOT_SENT, limited)
+    assert first.retry_after_ms == second.retry_after_ms == 30_000
+    if status == 418:
+        assert (canceled.outcome, canceled.code) == (OutcomeClass.NOT_SENT, limited)
+    else:
+        assert canceled.outcome is OutcomeClass.ACCEPTED
+    assert len(server.asked) == 1 + (status == 429)
+
+
+async def test_a_ban_is_kept_to_by_whoever_starts_again(tmp_path: Path) -> None:
+    async with venue_server(tmp_path) as server:
+        server.answer(f"POST {ORDER}", {"code": -1003, "msg": "slow"}, status=418)
+        answers = []
+        for name in ("q1", "q2"):
+            adapter = build_venue(
+                "paper",
+                credentials=Credentials(api_key="key of the test", secret=SECRET),
+                clock=SteppingClock(0),
+                log=log.get("opensqt.tests"),
+                local=server.local,
+                notes=tmp_path / "venues",
+            )
+            answers.append(await adapter.place(place(client_order_id=ClientOrderId(name))))
+            await adapter.close()
+
+    assert [one.outcome for one in answers] == [OutcomeClass.REJECTED, OutcomeClass.NOT_SENT]
     assert len(server.asked) == 1
 
 

@@ -1,10 +1,12 @@
 import asyncio
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from opensqt.core.ids import UnixMs
 from opensqt.ports.exchange import OutcomeClass, VenueCode, VenueUnavailableError
+from opensqt.venues.ban_note import BanFile
 from opensqt.venues.request_limiter import LimiterConfig, ReadPriority, RequestLimiter
 
 MINUTE_MS = 60_000
@@ -16,10 +18,12 @@ class Clock:
     """Stands still; sleepers wake when the test moves it."""
 
     at_ms: int = START_MS
+    set_ms: int = 0
+    """By how much the wall clock was set."""
     sleepers: list[tuple[int, "asyncio.Future[None]"]] = field(default_factory=list)
 
     def now_ms(self) -> UnixMs:
-        return UnixMs(self.at_ms)
+        return UnixMs(self.at_ms + self.set_ms)
 
     def monotonic_ms(self) -> int:
         return self.at_ms
@@ -49,12 +53,13 @@ class World:
             writes_in_flight_max=3,
         )
     )
+    note: BanFile | None = None
     limiter: RequestLimiter = field(init=False)
     served: list[str] = field(default_factory=list)
     release: dict[str, asyncio.Event] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.limiter = RequestLimiter(self.config, clock=self.clock)
+        self.limiter = RequestLimiter(self.config, clock=self.clock, note=self.note)
 
     async def start_read(
         self, name: str, *, weight: int = 1, priority: ReadPriority = ReadPriority.STATE
@@ -75,9 +80,15 @@ class World:
         await settle()
 
     def order(self) -> VenueCode | None:
-        refusal = self.limiter.refuse_write(weight=0, is_order=True)
+        return self._write(is_order=True)
+
+    def cancel(self) -> VenueCode | None:
+        return self._write(is_order=False)
+
+    def _write(self, *, is_order: bool) -> VenueCode | None:
+        refusal = self.limiter.refuse_write(weight=1 - is_order, is_order=is_order)
         if refusal is None:
-            with self.limiter.write(weight=0, is_order=True):
+            with self.limiter.write(weight=1 - is_order, is_order=is_order):
                 return None
         assert refusal.outcome is OutcomeClass.NOT_SENT
         return refusal.code
@@ -183,7 +194,9 @@ async def test_too_many_writes_at_once_are_busy() -> None:
         (200, {"Retry-After": "7"}, 0),
     ],
 )
-async def test_a_ban_pauses_everything(status: int, headers: dict[str, str], pause_ms: int) -> None:
+async def test_a_pause_the_venue_asks_for_stops_orders(
+    status: int, headers: dict[str, str], pause_ms: int
+) -> None:
     world = World()
     world.limiter.observe(status=status, headers=headers)
 
@@ -192,6 +205,106 @@ async def test_a_ban_pauses_everything(status: int, headers: dict[str, str], pau
     await world.clock.move(pause_ms)
     assert world.limiter.paused_ms == 0
     assert world.order() is None
+
+
+async def test_a_pause_leaves_a_few_cancels_and_a_ban_leaves_none() -> None:
+    world = World()
+    world.limiter.observe(status=429, headers={"Retry-After": "30"})
+
+    first = [world.cancel() for _ in range(12)]
+    await world.clock.move(10_000)
+    second = world.cancel()
+    world.limiter.observe(status=418, headers={"Retry-After": "30"})
+    banned = world.cancel()
+    await world.clock.move(29_999)
+    nearly = world.cancel()
+    await world.clock.move(1)
+
+    assert first == [None] * 10 + [VenueCode.RATE_LIMITED] * 2
+    assert second is None
+    assert banned is nearly is VenueCode.RATE_LIMITED
+    assert world.cancel() is None
+
+
+async def test_no_cancel_leaves_in_a_pause_when_the_weight_is_used_up() -> None:
+    world = World()
+    headers = {"Retry-After": "30", "X-MBX-USED-WEIGHT-1M": "100"}
+    world.limiter.observe(status=429, headers=headers)
+
+    assert world.cancel() is VenueCode.RATE_LIMITED
+
+
+async def test_orders_leave_weight_for_cancels() -> None:
+    world = World()
+    world.limiter.observe(status=200, headers={"X-MBX-USED-WEIGHT-1M": "91"})
+
+    assert world.order() is VenueCode.RATE_LIMITED
+    assert world.cancel() is None
+
+
+@pytest.mark.parametrize("set_ms", [-3_600_000, 3_600_000])
+@pytest.mark.parametrize("status", [429, 418])
+async def test_a_clock_that_is_set_makes_no_pause_longer_or_shorter(
+    status: int, set_ms: int
+) -> None:
+    world = World()
+    world.limiter.observe(status=status, headers={"Retry-After": "30"})
+
+    world.clock.set_ms = set_ms
+
+    assert world.limiter.paused_ms == 30_000
+    assert world.order() is VenueCode.RATE_LIMITED
+    await world.clock.move(30_000)
+    assert world.order() is None
+
+
+async def test_a_refusal_says_how_long_to_wait() -> None:
+    world = World()
+    world.limiter.observe(status=429, headers={"Retry-After": "30"})
+    await world.clock.move(1_000)
+
+    refusal = world.limiter.refuse_write(weight=0, is_order=True)
+
+    assert refusal is not None
+    assert refusal.retry_after_ms == 29_000
+
+
+async def test_a_ban_outlives_a_restart_and_a_pause_does_not(tmp_path: Path) -> None:
+    path = tmp_path / "venues" / "ban-paper"
+    world = World(note=BanFile(path))
+    world.limiter.observe(status=429, headers={"Retry-After": "900"})
+    assert World(clock=world.clock, note=BanFile(path)).limiter.paused_ms == 0
+
+    world.limiter.observe(status=418, headers={"Retry-After": "300"})
+    world.limiter.observe(status=418, headers={"Retry-After": "10"})
+    world.clock.at_ms += 60_000
+    again = World(clock=world.clock, note=BanFile(path))
+
+    assert again.limiter.paused_ms == 240_000
+    assert again.cancel() is VenueCode.RATE_LIMITED
+    world.clock.at_ms += 240_000
+    assert World(clock=world.clock, note=BanFile(path)).cancel() is None
+
+
+@pytest.mark.parametrize(
+    ("text", "paused_ms"), [("", 0), ("soon", 0), ("9" * 20, 3 * 24 * 3_600_000), ("1", 0)]
+)
+async def test_a_note_that_cannot_be_right_does_no_harm(
+    tmp_path: Path, text: str, paused_ms: int
+) -> None:
+    path = tmp_path / "ban-paper"
+    path.write_text(text, "ascii")
+
+    assert World(note=BanFile(path)).limiter.paused_ms == paused_ms
+
+
+async def test_a_note_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
+    (tmp_path / "venues").write_text("a file where the folder should be", "ascii")
+    world = World(note=BanFile(tmp_path / "venues" / "ban-paper"))
+
+    world.limiter.observe(status=418, headers={})
+
+    assert world.limiter.paused_ms == 120_000
 
 
 async def test_a_short_pause_is_waited_for_and_a_long_one_is_not() -> None:

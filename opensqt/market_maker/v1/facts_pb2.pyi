@@ -225,13 +225,15 @@ class InstrumentReport(_message.Message):
     def __init__(self, symbol: _Optional[str] = ..., venue_symbol: _Optional[str] = ..., base_asset: _Optional[str] = ..., quote_asset: _Optional[str] = ..., tick_size: _Optional[str] = ..., lot_size: _Optional[str] = ..., quantity_min: _Optional[str] = ..., quantity_max: _Optional[str] = ..., notional_min: _Optional[str] = ..., contract_size: _Optional[str] = ..., orders_open_max: _Optional[int] = ..., reduce_only_exempt: _Optional[bool] = ..., price_band: _Optional[str] = ...) -> None: ...
 
 class OrderOutcome(_message.Message):
-    __slots__ = ("outcome_class", "reason", "message", "order")
+    __slots__ = ("outcome_class", "reason", "message", "order", "retry_after_ms")
     OUTCOME_CLASS_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
+    RETRY_AFTER_MS_FIELD_NUMBER: _ClassVar[int]
     outcome_class: OutcomeClass
     reason: str
     message: str
     order: OrderReport
-    def __init__(self, outcome_class: _Optional[_Union[OutcomeClass, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., order: _Optional[_Union[OrderReport, _Mapping]] = ...) -> None: ...
+    retry_after_ms: int
+    def __init__(self, outcome_class: _Optional[_Union[OutcomeClass, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., order: _Optional[_Union[OrderReport, _Mapping]] = ..., retry_after_ms: _Optional[int] = ...) -> None: ...
