@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from opensqt.bootstrap.runtime import Runtime, connector_name, fresh_bytes
-from opensqt.core.ids import AccountName, ClientOrderId, is_ours
+from opensqt.core.ids import AccountName, ClientOrderId
+from opensqt.engine.cancel_all import Sweep
 from opensqt.ports.clock import ClockPort
 from opensqt.ports.exchange import (
     CancelRequest,
-    ExchangePort,
     VenueOrder,
     VenuePort,
     VenuePosition,
@@ -31,8 +31,6 @@ LEASE_WAIT_MS: Final = LEASE_TTL_MS + 2_000
 """How long a lease is waited for whose holder cannot be proven dead."""
 CANCEL_WAIT_MS: Final = 10_000
 LOOK_MS: Final = 300
-LOOKS: Final = 3
-"""Empty lists in a row that count as empty: venues show a new order with some delay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,40 +140,31 @@ async def _take_over(registry: SqlControlStore, account: AccountName, clock: Clo
 async def cancel_open(
     venue: VenuePort, *, deployment: str, epoch: int, kill_epoch: int, clock: ClockPort
 ) -> tuple[ClientOrderId, ...]:
-    """Cancel our orders under ``epoch`` and return those still open after up to 10 s.
+    """Cancel our orders under ``epoch``, as ``Sweep.run`` does for the whole account."""
 
-    Raise ``VenueUnavailableError`` while an order may still arrive: unknown is not empty.
-    """
-    give_up_ms = clock.monotonic_ms() + CANCEL_WAIT_MS
-    empty_looks = 0
-    while True:
+    async def coming() -> str:
         # Nothing new is written from here on; what is being written may still become an order.
         in_flight = await venue.fence(account_epoch=epoch, kill_epoch=kill_epoch)
-        left = await _ours(venue, deployment)
-        empty_looks = 0 if left or in_flight else empty_looks + 1
-        if empty_looks >= LOOKS:
-            return ()
-        if clock.monotonic_ms() >= give_up_ms:
-            if not left:
-                raise VenueUnavailableError(f"still being written: {', '.join(in_flight)}")
-            return tuple(order.client_order_id for order in left)
-        for order in left:
-            await venue.cancel(
-                CancelRequest(
-                    symbol=order.symbol,
-                    client_order_id=order.client_order_id,
-                    venue_order_id=order.venue_order_id,
-                    symbol_epoch=0,
-                    account_epoch=epoch,
-                )
+        return f"still being written: {', '.join(in_flight)}" if in_flight else ""
+
+    async def cancel(order: VenueOrder) -> object:
+        return await venue.cancel(
+            CancelRequest(
+                symbol=order.symbol,
+                client_order_id=order.client_order_id,
+                venue_order_id=order.venue_order_id,
+                symbol_epoch=0,
+                account_epoch=epoch,
             )
-        await clock.sleep_ms(LOOK_MS)
+        )
 
-
-async def _ours(venue: ExchangePort, deployment: str) -> tuple[VenueOrder, ...]:
-    listing = await venue.open_orders(None)
-    if not listing.is_complete:
-        raise VenueUnavailableError("the venue's open list is not complete")
-    return tuple(
-        order for order in listing.orders if is_ours(order.client_order_id, deployment=deployment)
+    sweep = Sweep(
+        venue=venue,
+        clock=clock,
+        deployment=deployment,
+        symbol=None,
+        wait_ms=CANCEL_WAIT_MS,
+        coming=coming,
+        cancel=cancel,
     )
+    return await sweep.run()

@@ -1,8 +1,10 @@
-"""Taking back all orders of a unit without its process."""
+"""Taking back all orders of a unit, or of an account, without their processes."""
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final
 
-from opensqt.core.ids import ClientOrderId, UnitId, is_ours
+from opensqt.core.ids import ClientOrderId, Symbol, UnitId, is_ours
 from opensqt.engine.gate import Gate
 from opensqt.ports.clock import ClockPort
 from opensqt.ports.exchange import (
@@ -18,6 +20,54 @@ LOOKS: Final = 3
 """Empty lists in a row that count as empty: venues show a new order with some delay."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """Canceling our orders until the venue shows none; foreign and manual ones are not touched."""
+
+    venue: ExchangePort
+    clock: ClockPort
+    deployment: str
+    symbol: Symbol | None
+    """Whose orders; None = the account's."""
+    wait_ms: int
+    """For how long to look again: a cancel proves nothing until the order has left the list."""
+    coming: Callable[[], Awaitable[str]]
+    """Asked before each look: what may still become an order, in words; empty = nothing can."""
+    cancel: Callable[[VenueOrder], Awaitable[object]]
+
+    async def run(self) -> tuple[ClientOrderId, ...]:
+        """Cancel and look; return what is still open in the end.
+
+        Raise ``VenueUnavailableError`` when the list could not be seen in full, or not often enough
+        while nothing could still arrive: unknown is not empty. Asking again goes on from there.
+        """
+        give_up_ms = self.clock.monotonic_ms() + self.wait_ms
+        empty_looks = 0
+        while True:
+            coming = await self.coming()
+            left = await self._ours()
+            empty_looks = 0 if coming or left else empty_looks + 1
+            if empty_looks >= LOOKS:
+                return ()
+            if self.clock.monotonic_ms() >= give_up_ms:
+                if not left:
+                    raise VenueUnavailableError(coming or "the list was empty too briefly")
+                return tuple(order.client_order_id for order in left)
+            for order in left:
+                await self.cancel(order)
+            await self.clock.sleep_ms(LOOK_MS)
+
+    async def _ours(self) -> tuple[VenueOrder, ...]:
+        listing = await self.venue.open_orders(self.symbol)
+        if not listing.is_complete:
+            raise VenueUnavailableError("the venue's open list is not complete")
+        return tuple(
+            order
+            for order in listing.orders
+            if is_ours(order.client_order_id, deployment=self.deployment)
+        )
+
+
 async def cancel_all(
     unit: UnitId,
     *,
@@ -27,42 +77,29 @@ async def cancel_all(
     epoch: int,
     clock: ClockPort,
 ) -> tuple[ClientOrderId, ...]:
-    """Cancel every order of this deployment on the unit's symbol; return those still open.
+    """Cancel every order of this deployment on the unit's symbol, as ``Sweep.run`` does."""
 
-    Foreign and manual orders are never touched. Looks again for up to 3.5 s, because a cancel
-    proves nothing until the order has left the list. Raise ``VenueUnavailableError`` when
-    the list could not be seen in full, or not often enough while nothing of the unit could still
-    arrive: unknown is not empty. Asking again goes on where this ended.
-    """
-    give_up_ms = clock.monotonic_ms() + WAIT_MS
-    empty_looks = 0
-    while True:
-        is_quiet = gate.is_quiet(unit)
-        left = await _ours(unit, venue=venue, deployment=deployment)
-        empty_looks = empty_looks + 1 if is_quiet and not left else 0
-        if empty_looks >= LOOKS:
-            return ()
-        if clock.monotonic_ms() >= give_up_ms:
-            if not left:
-                raise VenueUnavailableError("an order of the unit may still arrive")
-            return tuple(order.client_order_id for order in left)
-        for order in left:
-            await gate.cancel(
-                unit,
-                CancelRequest(
-                    symbol=unit.symbol,
-                    client_order_id=order.client_order_id,
-                    venue_order_id=order.venue_order_id,
-                    symbol_epoch=epoch,
-                ),
-            )
-        await clock.sleep_ms(LOOK_MS)
+    async def coming() -> str:
+        return "" if gate.is_quiet(unit) else "an order of the unit may still arrive"
 
+    async def cancel(order: VenueOrder) -> object:
+        return await gate.cancel(
+            unit,
+            CancelRequest(
+                symbol=unit.symbol,
+                client_order_id=order.client_order_id,
+                venue_order_id=order.venue_order_id,
+                symbol_epoch=epoch,
+            ),
+        )
 
-async def _ours(unit: UnitId, *, venue: ExchangePort, deployment: str) -> tuple[VenueOrder, ...]:
-    listing = await venue.open_orders(unit.symbol)
-    if not listing.is_complete:
-        raise VenueUnavailableError("the venue's open list is not complete")
-    return tuple(
-        order for order in listing.orders if is_ours(order.client_order_id, deployment=deployment)
+    sweep = Sweep(
+        venue=venue,
+        clock=clock,
+        deployment=deployment,
+        symbol=unit.symbol,
+        wait_ms=WAIT_MS,
+        coming=coming,
+        cancel=cancel,
     )
+    return await sweep.run()
