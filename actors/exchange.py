@@ -16,16 +16,10 @@ if TYPE_CHECKING:
 class Exchange:
     """One account's streams, routing and order gate. Decides nothing itself."""
 
-    def __init__(
-        self, account: str, runtime: dict[str, str], address: str, born_epoch: int
-    ) -> None:
-        """Keep the configuration and begin to start; cannot raise.
-
-        ``address`` is that of the connector; empty = the one of this machine.
-        """
+    def __init__(self, account: str, runtime: dict[str, str], born_epoch: int) -> None:
+        """Keep the configuration and begin to start; cannot raise."""
         self._account = account
         self._runtime = runtime
-        self._address = address
         self._born_epoch = born_epoch
         self._process: ExchangeProcess | None = None
         self._starter = Starter(self._start)
@@ -69,7 +63,6 @@ class Exchange:
         process = ExchangeProcess(
             AccountName(self._account),
             runtime,
-            connector_address=self._address,
             born_epoch=self._born_epoch,
             ended=restart,
         )

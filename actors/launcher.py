@@ -116,6 +116,8 @@ async def _create(
         log_level=environ.get("OPENSQT_LOG_LEVEL", "info"),
         store=deployment.store,
         engine=str(deployment.engine_type),
+        connector_address=deployment.remote.address,
+        connector_token_file=deployment.remote.token_file,
     )
     options = {
         "runtime": asdict(runtime),

@@ -123,7 +123,7 @@ class Orchestrator:
         process = OrchestratorProcess(
             deployment=self._deployment,
             runtime=runtime,
-            spawn=RaySpawn(options["runtime"], connector_address=self._deployment.remote.address),
+            spawn=RaySpawn(options["runtime"]),
             is_standalone=options["is_standalone"],
             dashboard=options["dashboard"],
             born_incarnation=options["born_incarnation"],

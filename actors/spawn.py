@@ -29,15 +29,14 @@ ADOPT_S: Final = 10.0
 class RaySpawn:
     """Implements ``SpawnPort``."""
 
-    def __init__(self, runtime: Mapping[str, str], *, connector_address: str = "") -> None:
-        """Hand ``runtime`` to every actor; an address empty = the connectors of this machine."""
+    def __init__(self, runtime: Mapping[str, str]) -> None:
+        """Hand ``runtime`` to every actor."""
         self._runtime = dict(runtime)
-        self._connector_address = connector_address
 
     async def ensure_exchange(self, account: AccountName, *, epoch: int) -> None:
         """Create the account's actor unless it is there."""
         name = exchange_name(account)
-        arguments = (str(account), self._runtime, self._connector_address, epoch)
+        arguments = (str(account), self._runtime, epoch)
         await self._create(Exchange, name, arguments)
 
     async def ensure_unit(self, unit: UnitId, *, epoch: int) -> None:

@@ -8,16 +8,15 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from opensqt.bootstrap.runtime import Runtime, connector_name, fresh_bytes, link_name
+from opensqt.bootstrap.dialing import dial_connector
+from opensqt.bootstrap.runtime import Runtime, fresh_bytes, link_name
 from opensqt.core.ids import AccountName, ClientOrderId, UnitId
 from opensqt.engine.account_holder import AccountHolder, take_account
 from opensqt.ports.exchange import VenueUnavailableError
 from opensqt.ports.registry import AccountLease
-from opensqt.rpc.endpoint import Endpoint, FixedLocator, UnixLocator
-from opensqt.rpc.exchange_client import GrpcExchange
+from opensqt.rpc.endpoint import Endpoint
 from opensqt.rpc.link_server import link_service
 from opensqt.rpc.server import RpcServer
 from opensqt.storage.control import SqlControlStore, open_control
@@ -44,18 +43,16 @@ class ExchangeProcess:
         account: AccountName,
         runtime: Runtime,
         *,
-        connector_address: str = "",
         born_epoch: int = 0,
         ended: Callable[[str], None],
     ) -> None:
         """Keep the configuration only.
 
-        ``connector_address`` empty = the connector of this machine. ``born_epoch`` is the lease's
-        epoch when the process was first created. ``ended`` is told why when it must end for good.
+        ``born_epoch`` is the lease's epoch when the process was first created. ``ended`` is told
+        why when it must end for good.
         """
         self._account = account
         self._runtime = runtime
-        self._connector_address = connector_address
         self._born_epoch = born_epoch
         self._ended = ended
         self._clock = SystemClock()
@@ -80,8 +77,7 @@ class ExchangeProcess:
             writer=f"exchange {self._account}",
             random_bytes=fresh_bytes(),
         )
-        run = self._runtime.open_run_dir()
-        endpoint = Endpoint(run.path, link_name(self._account))
+        endpoint = Endpoint(self._runtime.open_run_dir().path, link_name(self._account))
         try:
             self._lease = await take_account(
                 self._account,
@@ -90,7 +86,7 @@ class ExchangeProcess:
                 is_dead=process.is_proven_dead,
                 clock=self._clock,
             )
-            serving = await self._compose(registry, self._lease, run.path)
+            serving = await self._compose(registry, self._lease)
             serving.server.listen(endpoint)
             await serving.server.start()
         except BaseException:
@@ -148,21 +144,17 @@ class ExchangeProcess:
 
     # -- starting
 
-    async def _compose(
-        self, registry: SqlControlStore, lease: AccountLease, run_path: Path
-    ) -> _Serving:
-        address = self._connector_address
-        locate = (
-            FixedLocator(address)
-            if address
-            else UnixLocator(run_path, connector_name(self._account))
-        )
-        venue = GrpcExchange(
-            locate, subscriber=f"exchange-{lease.epoch}", account=str(self._account)
+    async def _compose(self, registry: SqlControlStore, lease: AccountLease) -> _Serving:
+        deployment = await registry.deployment()
+        venue = dial_connector(
+            self._runtime,
+            self._account,
+            subscriber=f"exchange-{lease.epoch}",
+            deployment=deployment,
         )
         holder = AccountHolder(
             lease,
-            deployment=await registry.deployment(),
+            deployment=deployment,
             registry=registry,
             venue=venue,
             clock=self._clock,

@@ -8,7 +8,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-from opensqt.bootstrap.runtime import Runtime, connector_name, fresh_bytes
+from opensqt.bootstrap.dialing import dial_connector
+from opensqt.bootstrap.runtime import Runtime, fresh_bytes
 from opensqt.core.ids import AccountName, ClientOrderId
 from opensqt.engine.cancel_all import Sweep
 from opensqt.ports.clock import ClockPort
@@ -20,8 +21,7 @@ from opensqt.ports.exchange import (
     VenueUnavailableError,
 )
 from opensqt.ports.registry import LeaseHeldError, RegistryError
-from opensqt.rpc.endpoint import FixedLocator, UnixLocator
-from opensqt.rpc.exchange_client import GrpcExchange
+from opensqt.rpc.auth import SecurityError
 from opensqt.storage.control import SqlControlStore, open_control
 from opensqt.storage.tags import tags_of_journals
 from opensqt.system import process
@@ -47,22 +47,17 @@ class LastCancelError(Exception):
     """Nothing is known about our orders; the message says why."""
 
 
-async def cancel_account(
-    account: AccountName, runtime: Runtime, *, connector_address: str = "", clock: ClockPort
-) -> Left:
+async def cancel_account(account: AccountName, runtime: Runtime, *, clock: ClockPort) -> Left:
     """Cancel every order of this deployment on the account; return what is left there.
 
     The control store is needed only to be fenced: where it is lost the journals tell what is ours,
     and positions are not known. Raise ``LastCancelError`` when somebody else holds the account, the
     venue was not seen, or nothing tells which orders are ours.
     """
-    run = runtime.open_run_dir()
-    locate = (
-        FixedLocator(connector_address)
-        if connector_address
-        else UnixLocator(run.path, connector_name(account))
-    )
-    venue = GrpcExchange(locate, subscriber="last-cancel", account=str(account))
+    try:
+        venue = dial_connector(runtime, account, subscriber="last-cancel")
+    except (SecurityError, OSError) as error:
+        raise LastCancelError(str(error)) from error
     try:
         return await _cancel_as_holder(account, runtime, venue, clock)
     except (LeaseHeldError, VenueUnavailableError) as error:
@@ -71,6 +66,17 @@ async def cancel_account(
         return await _cancel_without_store(runtime, venue, clock, error)
     finally:
         await venue.close()
+
+
+async def known_accounts(runtime: Runtime) -> list[AccountName]:
+    """Return the accounts of all registered symbols; none when the control store is lost."""
+    try:
+        registry = await asyncio.to_thread(
+            open_control, runtime.location, writer="last cancel", random_bytes=fresh_bytes()
+        )
+        return sorted({row.unit.account for row in await registry.units()})
+    except RegistryError:
+        return []
 
 
 async def _cancel_as_holder(

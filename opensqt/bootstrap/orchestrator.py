@@ -13,7 +13,7 @@ from opensqt.bootstrap.runtime import (
     Runtime,
     fresh_bytes,
     incarnation_of,
-    remember_store,
+    remember,
 )
 from opensqt.bootstrap.standalone import Standalone, children_of
 from opensqt.bootstrap.workflows import workflows_of
@@ -83,7 +83,7 @@ class OrchestratorProcess:
         endpoint = Endpoint(self._run.path, CONTROL_ENDPOINT)
         try:
             registry = await asyncio.to_thread(self._open_stores)
-            remember_store(self._runtime)
+            remember(self._runtime)
             orchestrator = self._compose(registry)
             self._keep_children()
             await orchestrator.start()

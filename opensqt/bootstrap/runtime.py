@@ -13,6 +13,7 @@ from opensqt.system.rundir import RunDir, write_atomically
 CONTROL_ENDPOINT: Final = "control"
 """Name under which the orchestrator's process serves the ControlService."""
 _STORE_FILE: Final = "store"
+_CONNECTOR_FILE: Final = "connector"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,10 @@ class Runtime:
     log_level: str = "info"
     engine: str = "dbos"
     """How decisions are made durable beside the journal: ``simple`` or ``dbos``."""
+    connector_address: str = ""
+    """``unix:/path`` or ``host:port`` of the connector; empty = the connectors of this machine."""
+    connector_token_file: str = ""
+    """File with the token the connector asks for; empty = it asks for none."""
     workflow_abi: str = ""
     """Version of the inputs of stored workflows; empty = this build's."""
 
@@ -44,19 +49,37 @@ class Runtime:
 
 def remembered_store(data_dir: Path) -> str:
     """Return the store of the deployment that last ran in a data directory; empty = its files."""
+    return _remembered(data_dir / _STORE_FILE)
+
+
+def remembered_runtime(data_dir: Path, *, run_root: str) -> Runtime:
+    """Return how the deployment that last ran in a data directory is reached."""
+    address, _, token_file = _remembered(data_dir / _CONNECTOR_FILE).partition("\n")
+    return Runtime(
+        data_dir=str(data_dir),
+        run_root=run_root,
+        store=remembered_store(data_dir),
+        connector_address=address,
+        connector_token_file=token_file,
+    )
+
+
+def remember(runtime: Runtime) -> None:
+    """Note store and connector where commands find them that are not told the configuration."""
+    connector = f"{runtime.connector_address}\n{runtime.connector_token_file}".strip()
+    for name, text in ((_STORE_FILE, runtime.store), (_CONNECTOR_FILE, connector)):
+        path = Path(runtime.data_dir) / name
+        if text:
+            write_atomically(path, f"{text}\n")
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _remembered(path: Path) -> str:
     try:
-        return (data_dir / _STORE_FILE).read_text("utf-8").strip()
+        return path.read_text("utf-8").strip()
     except OSError:
         return ""
-
-
-def remember_store(runtime: Runtime) -> None:
-    """Note the store where commands find it that are not told the configuration."""
-    path = Path(runtime.data_dir) / _STORE_FILE
-    if runtime.store:
-        write_atomically(path, f"{runtime.store}\n")
-    else:
-        path.unlink(missing_ok=True)
 
 
 def link_name(account: AccountName) -> str:

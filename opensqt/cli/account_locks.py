@@ -30,6 +30,8 @@ def lock_purpose(deployment: Deployment, account: AccountName) -> str:
 
 def refuse_held(deployment: Deployment, environ: Mapping[str, str]) -> None:
     """Raise ``CommandError`` when another deployment of this user trades one of the accounts."""
+    if deployment.remote.address:
+        return  # The connector holds the lock, and serves one deployment only.
     keys = load_keys(deployment.source, environ)
     for account in deployment.accounts:
         if account.venue == "paper" and not account.base_url:

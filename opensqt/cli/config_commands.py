@@ -6,21 +6,18 @@ from typing import Annotated, TypeAlias
 import typer
 
 from opensqt.cli.exits import Exit
-from opensqt.cli.options import DataDirOption, JsonOption
+from opensqt.cli.options import ConfigOption, DataDirOption, JsonOption
 from opensqt.cli.place import config_path, environment
 from opensqt.cli.printing import complain, print_json, say, table
 
 FileArgument: TypeAlias = Annotated[
-    Path | None, typer.Argument(help="Configuration file.", metavar="[FILE]")
-]
-FileOption: TypeAlias = Annotated[
-    Path | None, typer.Option("--config", "-c", help="Configuration file.", metavar="FILE")
+    Path | None, typer.Argument(help="Configuration file.", metavar="FILE")
 ]
 
 
 def check(
     file: FileArgument = None,
-    config: FileOption = None,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
     data_dir: DataDirOption = None,
 ) -> None:
@@ -48,7 +45,7 @@ def check(
 
 def show(
     file: FileArgument = None,
-    config: FileOption = None,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
     data_dir: DataDirOption = None,
 ) -> None:

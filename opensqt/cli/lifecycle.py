@@ -1,13 +1,20 @@
 """Starting, ending and watching a deployment."""
 
 from contextlib import suppress
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from opensqt.cli.exits import CommandError, Exit
-from opensqt.cli.options import ConfigOption, DataDirOption, JsonOption
+from opensqt.cli.options import (
+    ConfigOption,
+    DataDirOption,
+    JsonOption,
+    LoopOption,
+    MoreArgument,
+    ReplayOption,
+    SpeedOption,
+)
 from opensqt.cli.place import (
     data_dir_of,
     environment,
@@ -28,17 +35,10 @@ def up(
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Return once every symbol is quoting.")
     ] = False,
-    replay: Annotated[
-        list[Path] | None,
-        typer.Option("--replay", help="Play this recording; repeatable.", metavar="FILE"),
-    ] = None,
-    more: Annotated[
-        list[Path] | None, typer.Argument(help="More recordings after --replay.", metavar="FILE...")
-    ] = None,
-    speed: Annotated[
-        str, typer.Option(help="Recorded seconds per second, such as 2.", metavar="X")
-    ] = "",
-    loop: Annotated[bool, typer.Option("--loop", help="Play again at the end.")] = False,
+    replay: ReplayOption = None,
+    more: MoreArgument = None,
+    speed: SpeedOption = "",
+    loop: LoopOption = False,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
     supervise: Annotated[bool, typer.Option("--supervise", hidden=True)] = False,

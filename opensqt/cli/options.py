@@ -25,3 +25,15 @@ JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.
 TargetsArgument: TypeAlias = Annotated[
     list[str], typer.Argument(help="[ACCOUNT/]SYMBOL[:spot|:perp][#INSTANCE]", metavar="TARGET...")
 ]
+ReplayOption: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Option("--replay", help="Play this recording; repeatable.", metavar="FILE"),
+]
+MoreArgument: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Argument(help="More recordings after --replay.", metavar="FILE..."),
+]
+SpeedOption: TypeAlias = Annotated[
+    str, typer.Option(help="Recorded seconds per second, such as 2.", metavar="X")
+]
+LoopOption: TypeAlias = Annotated[bool, typer.Option("--loop", help="Play again at the end.")]

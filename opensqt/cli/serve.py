@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from opensqt.cli.exits import CommandError, Exit
-from opensqt.cli.options import ConfigOption, DataDirOption
+from opensqt.cli.options import (
+    ConfigOption,
+    DataDirOption,
+    LoopOption,
+    MoreArgument,
+    ReplayOption,
+    SpeedOption,
+)
 from opensqt.cli.place import config_path, environment
 from opensqt.cli.printing import say
 
@@ -19,6 +26,7 @@ if TYPE_CHECKING:
     from opensqt.config.deployment import AccountConfig, AccountKeys, Deployment
     from opensqt.core.ids import AccountName
     from opensqt.paper.config import PaperConfig
+    from opensqt.rpc.auth import ServerSecurity
     from opensqt.venues.session import LocalEndpoint
 
 _READY = "ready: "
@@ -31,17 +39,10 @@ def paper_venue(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 = as configured.")] = 0,
     control_port: Annotated[int, typer.Option(min=0, max=65535, help="0 = as configured.")] = 0,
     seed: Annotated[int, typer.Option(min=-1, help="-1 = as configured.")] = -1,
-    replay: Annotated[
-        list[Path] | None,
-        typer.Option("--replay", help="Play this recording; repeatable.", metavar="FILE"),
-    ] = None,
-    more: Annotated[
-        list[Path] | None, typer.Argument(help="More recordings after --replay.", metavar="FILE...")
-    ] = None,
-    speed: Annotated[
-        str, typer.Option(help="Recorded seconds per second, such as 2.", metavar="X")
-    ] = "",
-    loop: Annotated[bool, typer.Option("--loop", help="Play again at the end.")] = False,
+    replay: ReplayOption = None,
+    more: MoreArgument = None,
+    speed: SpeedOption = "",
+    loop: LoopOption = False,
     data_dir: DataDirOption = None,
 ) -> None:
     """Serve the paper venue: an exchange on this machine, with a market of its own."""
@@ -76,28 +77,71 @@ def connector(
     account: Annotated[
         str, typer.Option(help="Account; needed if there are several.", metavar="NAME")
     ] = "",
+    listen: Annotated[
+        str,
+        typer.Option(help="Serve other machines as well; needs --token-file.", metavar="HOST:PORT"),
+    ] = "",
+    token_file: Annotated[
+        Path | None,
+        typer.Option(help="What callers must know; at least 32 letters and digits, mode 0600."),
+    ] = None,
+    allow_unfenced: Annotated[
+        bool,
+        typer.Option("--allow-unfenced", help="Take orders of clients that hold no account lease."),
+    ] = False,
     data_dir: DataDirOption = None,
 ) -> None:
     """Serve one venue account over gRPC; the only process that knows its keys."""
     from opensqt.bootstrap.connector import serve
     from opensqt.config.load import load, load_keys
-    from opensqt.rpc.endpoint import EndpointTakenError
+    from opensqt.rpc.endpoint import EndpointError
+    from opensqt.storage.location import has_control
     from opensqt.system.locks import LockHeldError
     from opensqt.venues.transport import VenueConfigError
 
     path, env = config_path(config), environment(data_dir)
     deployment = load(path, env)
     wanted = connector_config(deployment, _account(deployment, account), load_keys(path, env))
+    wanted = replace(
+        wanted,
+        listen=_address(listen),
+        security=_security(listen, token_file),
+        # On a machine of its own there is none: the exchange process's fences say it all.
+        reads_store=not listen or has_control(wanted.runtime.location),
+        allow_unfenced=allow_unfenced,
+    )
     _start_logging()
     try:
         serve(wanted, lambda address: say(f"{_READY}connector {wanted.account} {address}"))
     except VenueConfigError as error:
         raise CommandError(Exit.USAGE, str(error)) from error
-    except EndpointTakenError as error:
+    except EndpointError as error:
         raise CommandError(Exit.REFUSED, str(error)) from error
     except LockHeldError as error:
         message = f"account {wanted.account}: its key trades already: {error}"
         raise CommandError(Exit.REFUSED, message) from error
+
+
+def _address(listen: str) -> str:
+    host, separator, port = listen.rpartition(":")
+    if listen and not (host and separator and port.isdecimal() and 0 < int(port) < 65_536):  # noqa: PLR2004 - ports
+        message = f"--listen: got {listen!r}, expected HOST:PORT such as 0.0.0.0:50051"
+        raise CommandError(Exit.USAGE, message)
+    return listen
+
+
+def _security(listen: str, token_file: Path | None) -> "ServerSecurity":
+    from opensqt.rpc.auth import SecurityError, ServerSecurity, load_token
+
+    if token_file is None:
+        if not listen:
+            return ServerSecurity()
+        message = "--listen: anybody could trade; add --token-file FILE (openssl rand -hex 32)"
+        raise CommandError(Exit.USAGE, message)
+    try:
+        return ServerSecurity(token=load_token(token_file))
+    except (SecurityError, OSError, UnicodeError) as error:
+        raise CommandError(Exit.USAGE, f"--token-file: {error}") from error
 
 
 def connector_config(

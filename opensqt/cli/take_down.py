@@ -120,22 +120,21 @@ def _print_answer(answer: Answer, *, orders: str, say: Say) -> None:
 async def _cancel_without_orchestrator(
     data: Path, names: list[str], *, clock: ClockPort, say: Say
 ) -> bool:
-    from opensqt.bootstrap.last_cancel import LastCancelError, cancel_account
-    from opensqt.bootstrap.runtime import Runtime, remembered_store
+    from opensqt.bootstrap.last_cancel import LastCancelError, cancel_account, known_accounts
+    from opensqt.bootstrap.runtime import remembered_runtime
 
-    runtime = Runtime(
-        data_dir=str(data),
-        run_root=os.environ.get("XDG_RUNTIME_DIR", ""),
-        store=remembered_store(data),
-    )
-    accounts = [name.removeprefix(_CONNECTOR) for name in names if name.startswith(_CONNECTOR)]
+    runtime = remembered_runtime(data, run_root=os.environ.get("XDG_RUNTIME_DIR", ""))
+    served = (name.removeprefix(_CONNECTOR) for name in names if name.startswith(_CONNECTOR))
+    accounts = [AccountName(name) for name in served]
+    if runtime.connector_address:
+        accounts = await known_accounts(runtime)
     if not accounts:
         say("no connector runs: our orders could not be canceled")
         return False
     is_clean = True
     for account in accounts:
         try:
-            left = await cancel_account(AccountName(account), runtime, clock=clock)
+            left = await cancel_account(account, runtime, clock=clock)
         except LastCancelError as error:
             say(f"{account}: our orders could not be canceled: {error}")
             is_clean = False

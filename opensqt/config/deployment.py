@@ -92,6 +92,8 @@ class RemoteConfig:
 
     address: str
     """``unix:/path`` or ``host:port``; empty = a unix socket in the run directory."""
+    token_file: str
+    """Absolute path of the file with the connector's token; empty = it asks for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 Everything is checked before anything starts, and all problems are told at once.
 """
 
+import stat
 import zoneinfo
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -164,6 +165,7 @@ def _judged(settings: Settings, root: Branch) -> Iterable[Problem]:
                 fix="rename the account",
             )
     yield from _bad_paths(settings, root)
+    yield from _bad_token(settings, root)
     zone = settings.app.timezone
     if zone != "UTC" and not _is_zone(zone):
         app = root.children["app"]
@@ -198,6 +200,33 @@ def _bad_paths(settings: Settings, root: Branch) -> Iterable[Problem]:
                 expected="a recording",
                 fix="correct the path; relative ones start at the current folder",
             )
+
+
+def _absolute(file: str) -> str:
+    """Return the path of a file, empty for none."""
+    return str(resolved(file) or "") if file else ""
+
+
+def _bad_token(settings: Settings, root: Branch) -> Iterable[Problem]:
+    remote = settings.remote
+    got, expected, fix = "", "a file that its owner alone may read", ""
+    path = resolved(remote.token_file) if remote.token_file else None
+    if not remote.token_file:
+        if not remote.address or remote.address.startswith("unix:"):
+            return
+        got, expected = "none", "a file with the connector's token, because it is not on a socket"
+        fix = "write one and start the connector with: --listen HOST:PORT --token-file FILE"
+    elif path is None or not path.is_file():
+        got = f"no such file {quoted(remote.token_file)}"
+        fix = "correct the path; relative ones start at the current folder"
+    elif stat.S_IMODE(path.stat().st_mode) & 0o077:
+        got = f"mode {stat.S_IMODE(path.stat().st_mode):04o} of {quoted(remote.token_file)}"
+        fix = f"chmod 600 {remote.token_file}"
+    if got:
+        node, _ = find(root, ("remote", "token_file"))
+        yield Problem(
+            where=node.where, key="remote.token_file", got=got, expected=expected, fix=fix
+        )
 
 
 def _unplayable(file: str) -> str:
@@ -292,7 +321,9 @@ def _deployment(settings: Settings, merged: Merged, path: Path) -> Deployment:
         store=app.store,
         engine_type=EngineType(app.engine_type),
         current_exchange=ExchangeName(app.current_exchange),
-        remote=RemoteConfig(address=settings.remote.address),
+        remote=RemoteConfig(
+            address=settings.remote.address, token_file=_absolute(settings.remote.token_file)
+        ),
         accounts=accounts,
         defaults=merged.defaults,
         units=tuple(

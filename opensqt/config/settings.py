@@ -91,6 +91,9 @@ class RemoteSettings(Section):
         pattern=r"^$|^unix:.+$|^[A-Za-z0-9_.\-\[\]:]+:[0-9]{1,5}$",
         description="unix:/path or host:port; empty = a socket in the run directory",
     )
+    token_file: str = Field(
+        default="", description="file with the connector's token, mode 0600; empty = no token"
+    )
 
 
 class AccountSettings(Section):

@@ -45,6 +45,11 @@ def journal_paths(data: Path) -> tuple[Path, ...]:
     return tuple(sorted((data / "symbols").glob("*/journal.db")))
 
 
+def has_control(location: Location) -> bool:
+    """Tell whether the control store may exist; on a server only opening it tells."""
+    return is_server(location) or control_path(Path(location)).exists()
+
+
 def has_journal(location: Location, unit: UnitId) -> bool:
     """Tell whether a unit's journal may exist; on a server only opening it tells."""
     return is_server(location) or journal_path(Path(location), unit).exists()

@@ -4,10 +4,11 @@ import asyncio
 import json
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import grpc
 import pytest
 
 from opensqt.bootstrap.connector import Connector, ConnectorConfig
+from opensqt.bootstrap.dialing import dial_connector
 from opensqt.bootstrap.runtime import Runtime, connector_name, fresh_bytes
 from opensqt.core.ids import AccountName, ClientOrderId
 from opensqt.core.orders import OrderStatus
@@ -23,7 +25,15 @@ from opensqt.market_maker.v1 import exchange_pb2
 from opensqt.market_maker.v1.exchange_pb2_grpc import ExchangeServiceStub
 from opensqt.paper.config import Endpoint, PaperConfig
 from opensqt.paper.server import running
-from opensqt.ports.exchange import OrderUpdate, OutcomeClass, PriceUpdate, VenueCode, VenueEvent
+from opensqt.ports.exchange import (
+    OrderUpdate,
+    OutcomeClass,
+    PriceUpdate,
+    VenueCode,
+    VenueEvent,
+    VenueUnavailableError,
+)
+from opensqt.rpc.auth import ServerSecurity, load_token
 from opensqt.rpc.endpoint import EndpointTakenError, UnixLocator
 from opensqt.rpc.exchange_client import GrpcExchange
 from opensqt.storage.control import open_control
@@ -193,6 +203,46 @@ async def test_a_second_connector_of_an_account_does_not_start(
             await second.start()
         await second.stop()
         await connector.stop()
+
+
+async def test_another_machine_is_served_when_it_knows_the_token(
+    tmp_path: Path, run_root: str
+) -> None:
+    right, wrong = tmp_path / "right", tmp_path / "wrong"
+    for number, file in enumerate((right, wrong)):
+        file.write_text(str(number) * 32 + "\n")
+        file.chmod(0o600)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = "127.0.0.1:{1}".format(*probe.getsockname())
+    there = Runtime(data_dir=str(tmp_path), run_root=run_root)
+    here = Runtime(
+        data_dir=str(tmp_path / "here"),
+        run_root=run_root,
+        connector_address=address,
+        connector_token_file=str(right),
+    )
+    async with paper(tmp_path) as endpoint, AsyncExitStack() as stack:
+        config = config_for(endpoint, there)
+        security = ServerSecurity(token=load_token(right))
+        connector = Connector(replace(config, listen=address, security=security))
+        await connector.start()
+        dialed = dial_connector(here, ACCOUNT, subscriber="far", deployment="aaaa")
+        unknown = dial_connector(
+            replace(here, connector_token_file=str(wrong)), ACCOUNT, subscriber="unknown"
+        )
+        other = dial_connector(here, ACCOUNT, subscriber="other", deployment="bbbb")
+        for exchange in (dialed, unknown, other):
+            stack.push_async_callback(exchange.close)
+        await dialed.fence(account_epoch=3, kill_epoch=0)
+        outcome = await dialed.place(replace(order("qfar", price="30000"), account_epoch=3))
+        with pytest.raises(VenueUnavailableError, match="token"):
+            await unknown.server_time_ms()
+        with pytest.raises(VenueUnavailableError, match="traded by deployment aaaa"):
+            await other.fence(account_epoch=4, kill_epoch=0)
+        await connector.stop()
+
+    assert outcome.outcome is OutcomeClass.ACCEPTED, outcome
 
 
 def test_a_venue_that_is_not_built_is_refused_at_once(tmp_path: Path) -> None:

@@ -127,7 +127,9 @@ async def test_a_connector_of_another_account_takes_no_orders(place: Place) -> N
     other = replace(UNIT, account=AccountName("other"))
     await place.register(unit=other)
     exchange = ExchangeProcess(
-        other.account, place.runtime, connector_address=address, ended=place.endings.append
+        other.account,
+        replace(place.runtime, connector_address=address),
+        ended=place.endings.append,
     )
     place.stack.push_async_callback(exchange.stop)
     await exchange.start()

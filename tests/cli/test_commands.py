@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from opensqt.cli.exits import Exit
 from opensqt.cli.main import main
 from opensqt.cli.processes import MARK, mark_of
 from opensqt.cli.supervisor import read_children
@@ -63,6 +64,35 @@ def test_nobody_imports_ray_or_pydantic_for_help() -> None:
     )
 
     assert answer.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--listen", "0.0.0.0:50051"], "--listen: anybody could trade; add --token-file FILE"),
+        (["--listen", "here"], "--listen: got 'here', expected HOST:PORT"),
+        (["--listen", "a:1", "--token-file", "open"], "--token-file: open: expected mode 0600"),
+        (["--listen", "a:1", "--token-file", "gone"], "--token-file: [Errno 2]"),
+    ],
+)
+def test_a_connector_that_anybody_could_use_is_not_served(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    token = tmp_path / "open"
+    token.write_text("a" * 32)
+    token.chmod(0o644)
+    config = ["-c", str(ROOT / "configs/paper.yaml")]
+    monkeypatch.setenv("OPENSQT_PAPER__PORT", "1")
+
+    assert main(["serve", "connector", *config, *options]) == Exit.USAGE
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
 
 
 def test_status_has_exactly_the_agreed_keys(

@@ -90,6 +90,32 @@ def test_a_reserve_that_is_no_quantity_is_one_line(tmp_path: Path, wrong: str) -
     assert line.startswith("c.yaml:5 accounts.paper.reserve")
 
 
+@pytest.mark.parametrize(
+    ("mode", "file", "got"),
+    [
+        (0o600, "", "got none"),
+        (0o644, "token", "got mode 0644 of"),
+        (0o600, "nowhere", "got no such file"),
+        (0o600, "token", ""),
+    ],
+)
+def test_a_connector_elsewhere_is_reached_with_a_token_nobody_else_can_read(
+    tmp_path: Path, mode: int, file: str, got: str
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("a" * 32)
+    token.chmod(mode)
+    path = tmp_path / file if file else ""
+    remote = f'remote: {{address: "10.0.0.1:50051", token_file: "{path}"}}\n'
+
+    found = lines_of(write(tmp_path, remote + GOOD)) if got else []
+
+    assert [line for line in found if "remote.token_file" not in line or got not in line] == []
+    assert len(found) == bool(got)
+    if not got:
+        assert load(write(tmp_path, remote + GOOD), {}).remote.token_file == str(token)
+
+
 def test_a_symbol_takes_trading_then_its_template_then_its_own_keys(tmp_path: Path) -> None:
     write(tmp_path, 'order_quantity: "300"\nbuy_window_size: 3\n', name="btc.yaml")
     text = GOOD.replace(

@@ -147,6 +147,7 @@ class _Host:
             log_level="debug",
             engine=spec.engine,
             workflow_abi=spec.workflow_abi,
+            connector_address=spec.connector_address,
         )
         if CONNECTOR in spec.parts:
             self._connector = Connector(
@@ -163,7 +164,6 @@ class _Host:
             self._exchange = ExchangeProcess(
                 spec.unit.account,
                 runtime,
-                connector_address=spec.connector_address,
                 ended=_leave,
             )
             await _repeated(self._exchange.start)
@@ -176,7 +176,8 @@ class _Host:
         if self._exchange is not None:
             answer["exchange"] = self._exchange.snapshot()
             serving = self._exchange._serving
-            price = None if serving is None else serving.holder.hub._prices.get(self._spec.unit.symbol)
+            hub = None if serving is None else serving.holder.hub
+            price = None if hub is None else hub._prices.get(self._spec.unit.symbol)
             if price is not None:
                 answer["price"] = [str(value) for value in (price.bid, price.ask, price.last)]
         if self._symbol is not None:
