@@ -37,6 +37,8 @@ HORIZON_MS: Final = 23_000
 """How long after a write an order may still appear, of units that do not say: expiry and H."""
 JUMP_MS_MAX: Final = 1_000
 """Largest step of the wall clock between two looks that is still taken for time passing."""
+# For how long nothing is placed after a refusal that does not say how long.
+PAUSE_MS: Final = 1_000
 # USD-M futures allow 300 orders per 10 s and account; a third stays in reserve.
 DEFAULT_RATE: Final = Rate(burst=100, per_second=20.0)
 
@@ -79,7 +81,7 @@ class Gate:
         self._venue = venue
         self._clock = clock
         self._log = log
-        self._limiter = Limiter(rate, now_ms=clock.now_ms())
+        self._limiter = Limiter(rate, now_ms=clock.monotonic_ms())
         self._units: dict[UnitId, _Unit] = {}
         self._confirmed_ms: int | None = None
         self._held_since_ms: int | None = None
@@ -156,7 +158,10 @@ class Gate:
         if self._is_closing:
             return "shutting down"
         is_shaken = self._clock.monotonic_ms() < self._jumped_until_ms
-        return "the clock has jumped" if is_shaken else ""
+        if is_shaken:
+            return "the clock has jumped"
+        is_blocked = self._limiter.is_blocked(now_ms=self._clock.monotonic_ms())
+        return "the venue asks for a pause" if is_blocked else ""
 
     # -- units
 
@@ -218,8 +223,7 @@ class Gate:
             exposure.release(request.client_order_id)
         if outcome.order is not None:
             exposure.on_order(outcome.order)
-        if outcome.code is VenueCode.RATE_LIMITED:
-            self._limiter.block(until_ms=self._clock.monotonic_ms() + 1_000)
+        self._heed(outcome)
         return outcome
 
     async def cancel(self, unit: UnitId, request: CancelRequest) -> Outcome:
@@ -231,10 +235,17 @@ class Gate:
         if not self._take(is_cancel=True):
             return self._refused(VenueCode.RATE_LIMITED, "no token", request.client_order_id)
         outcome = await self._venue.cancel(replace(request, account_epoch=self._account_epoch))
+        self._heed(outcome)
         known = self._units.get(unit)
         if known is not None and outcome.order is not None:
             known.exposure.on_order(outcome.order)
         return outcome
+
+    def _heed(self, outcome: Outcome) -> None:
+        """Place nothing for as long as the venue wants to be left alone; cancels still try."""
+        if outcome.code is VenueCode.RATE_LIMITED:
+            pause_ms = outcome.retry_after_ms or PAUSE_MS
+            self._limiter.block(until_ms=self._clock.monotonic_ms() + pause_ms)
 
     async def _write(self, known: _Unit, request: PlaceRequest) -> Outcome:
         self.in_flight.add(request.client_order_id)

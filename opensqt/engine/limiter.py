@@ -30,6 +30,10 @@ class Limiter:
         """Refuse placements until then: the venue asked us to slow down."""
         self._blocked_until_ms = max(self._blocked_until_ms, until_ms)
 
+    def is_blocked(self, *, now_ms: int) -> bool:
+        """Tell whether placements are refused whatever tokens there are."""
+        return now_ms < self._blocked_until_ms
+
     def take(self, *, now_ms: int, is_cancel: bool) -> bool:
         """Take one token; return False when there is none for this class of request."""
         elapsed = max(now_ms - self._filled_ms, 0)
@@ -38,7 +42,7 @@ class Limiter:
             self._tokens + elapsed * self._rate.per_second / 1_000, float(self._rate.burst)
         )
         floor = 0.0 if is_cancel else self._rate.burst * self._rate.cancel_share
-        if self._tokens - 1 < floor or (not is_cancel and now_ms < self._blocked_until_ms):
+        if self._tokens - 1 < floor or (not is_cancel and self.is_blocked(now_ms=now_ms)):
             return False
         self._tokens -= 1
         return True

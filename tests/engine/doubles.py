@@ -77,6 +77,7 @@ class ObedientVenue:
     placed: list[PlaceRequest] = field(default_factory=list)
     canceled: list[CancelRequest] = field(default_factory=list)
     outcome: Outcome | None = None
+    cancel_outcome: Outcome = field(default_factory=lambda: Outcome(outcome=OutcomeClass.ACCEPTED))
     feed: "asyncio.Queue[tuple[VenueEvent, ...]]" = field(default_factory=asyncio.Queue)
 
     async def place(self, request: PlaceRequest) -> Outcome:
@@ -87,7 +88,7 @@ class ObedientVenue:
 
     async def cancel(self, request: CancelRequest) -> Outcome:
         self.canceled.append(request)
-        return Outcome(outcome=OutcomeClass.ACCEPTED)
+        return self.cancel_outcome
 
     async def instrument(self, symbol: Symbol) -> Instrument:
         _ = symbol
