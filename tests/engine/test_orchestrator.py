@@ -1,7 +1,7 @@
 """The orchestrator against processes in memory: what is asked becomes true, once, and stays."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -13,20 +13,7 @@ from tests.engine.fleet import Catalog, Scene
 
 BTC = UnitId(account=AccountName("paper"), symbol=Symbol("BTCUSDT:perp"))
 ETH = UnitId(account=AccountName("paper"), symbol=Symbol("ETHUSDT:perp"))
-PATIENCE_SECONDS = 5
-
-
-@pytest.fixture
-def scene() -> Scene:
-    return Scene()
-
-
-@pytest.fixture
-async def orchestrator(scene: Scene) -> AsyncIterator[Orchestrator]:
-    running = scene.orchestrator()
-    await running.start()
-    yield running
-    await running.stop()
+PATIENCE_SECONDS = 60
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:

@@ -1,7 +1,5 @@
 """What an operator asks of one unit's process: through the orchestrator, and of the engine."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from opensqt.core.facts import Directive
@@ -12,19 +10,6 @@ from opensqt.ports.control import ControlCode, ControlError
 from tests.engine.fleet import Scene
 from tests.engine.stage import Stage, play
 from tests.engine.test_orchestrator import BTC, reaches
-
-
-@pytest.fixture
-def scene() -> Scene:
-    return Scene()
-
-
-@pytest.fixture
-async def orchestrator(scene: Scene) -> AsyncIterator[Orchestrator]:
-    running = scene.orchestrator()
-    await running.start()
-    yield running
-    await running.stop()
 
 
 async def test_the_process_answers_with_target_and_state(orchestrator: Orchestrator) -> None:

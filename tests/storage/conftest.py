@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from opensqt.storage.location import Location
 from tests.storage.contract import (
     JournalBench,
     RegistryBench,
@@ -39,3 +40,12 @@ def registry_bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[R
     made = makers[request.param]()
     yield made
     made.close()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.pg)])
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> Location:
+    """Return where a deployment keeps its stores: a folder nobody has made, or a database."""
+    if request.param == "sqlite":
+        return tmp_path / "data"
+    address: str = request.getfixturevalue("database")
+    return address

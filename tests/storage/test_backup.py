@@ -37,14 +37,6 @@ from tests.storage.contract import OTHER, started
 BACKUP_MS, NOW_MS = UnixMs(1_700_000_000_000), UnixMs(1_700_000_100_000)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.pg)])
-def location(request: pytest.FixtureRequest, tmp_path: Path) -> Location:
-    if request.param == "sqlite":
-        return tmp_path / "data"
-    address: str = request.getfixturevalue("database")
-    return address
-
-
 def backed_up(location: Location, target: Path) -> Manifest:
     return create_backup(location, target, build="test", now_ms=BACKUP_MS, told=lambda _: None)
 

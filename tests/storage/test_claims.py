@@ -14,14 +14,6 @@ from opensqt.storage.upgrade import upgrade
 from tests.storage.contract import OTHER, RANDOM, UNIT, intended
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.pg)])
-def location(request: pytest.FixtureRequest, tmp_path: Path) -> Location:
-    if request.param == "sqlite":
-        return tmp_path
-    address: str = request.getfixturevalue("database")
-    return address
-
-
 async def test_the_newest_claim_of_each_unit_is_kept(location: Location) -> None:
     store = open_control(location, writer="t", random_bytes=RANDOM)
 

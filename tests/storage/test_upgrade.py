@@ -19,14 +19,6 @@ from tests.storage.contract import OTHER, RANDOM, UNIT
 NEXT = Schema(kind="journal", scripts=(*JOURNAL.scripts, "ALTER TABLE facts ADD COLUMN note TEXT"))
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.pg)])
-def location(request: pytest.FixtureRequest, tmp_path: Path) -> Location:
-    if request.param == "sqlite":
-        return tmp_path
-    address: str = request.getfixturevalue("database")
-    return address
-
-
 def upgraded(location: Location) -> int:
     return module.upgrade(location, writer="test", random_bytes=RANDOM)
 
