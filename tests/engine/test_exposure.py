@@ -4,11 +4,12 @@ from decimal import Decimal
 
 import pytest
 
-from opensqt.core.ids import ClientOrderId, Symbol, TradeId, UnixMs, VenueOrderId
+from opensqt.core.ids import ClientOrderId, Symbol, TradeId, UnixMs
 from opensqt.core.orders import OrderStatus, Side, TimeInForce
 from opensqt.engine.exposure import UnitExposure
-from opensqt.ports.exchange import PlaceRequest, TradeUpdate, VenueOrder, VenueTrade
+from opensqt.ports.exchange import PlaceRequest, TradeUpdate, VenueOrder
 from opensqt.ports.link import Declare, Reserved
+from tests.fakes.reports import a_trade, an_order
 
 NAME, SYMBOL = ClientOrderId("q1abc"), Symbol("BTCUSDT:perp")
 BUY = PlaceRequest(
@@ -30,18 +31,11 @@ BEFORE = Declare(
 
 def trade(number: int, quantity: str) -> TradeUpdate:
     return TradeUpdate(
-        trade=VenueTrade(
-            symbol=SYMBOL,
+        trade=a_trade(
             trade_id=TradeId(str(number)),
-            venue_order_id=VenueOrderId("1"),
             client_order_id=NAME,
-            side=Side.BUY,
             price=Decimal(100),
             quantity=Decimal(quantity),
-            fee=Decimal(0),
-            fee_asset="USDT",
-            is_maker=True,
-            at_ms=UnixMs(0),
         )
     )
 
@@ -85,17 +79,12 @@ def test_a_fill_the_declaration_knows_never_lowers_what_is_believed() -> None:
 
 
 def ended(executed: str) -> VenueOrder:
-    return VenueOrder(
-        symbol=SYMBOL,
-        venue_order_id=VenueOrderId("1"),
+    return an_order(
         client_order_id=NAME,
-        side=Side.BUY,
         price=Decimal(100),
         quantity=Decimal(2),
         cumulative_quantity=Decimal(executed),
         status=OrderStatus.CANCELED,
-        reduce_only=False,
-        updated_ms=UnixMs(1),
     )
 
 

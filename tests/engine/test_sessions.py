@@ -11,17 +11,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from opensqt.core.ids import (
     AccountName,
-    ClientOrderId,
     Symbol,
     TradeId,
     UnitId,
     UnixMs,
-    VenueOrderId,
 )
-from opensqt.core.orders import Side
 from opensqt.engine import sessions
 from opensqt.engine.sessions import UnitSession, is_inside
-from opensqt.ports.exchange import PriceUpdate, TradeUpdate, VenueTrade
+from opensqt.ports.exchange import PriceUpdate, TradeUpdate
 from opensqt.ports.link import (
     Band,
     Downward,
@@ -32,6 +29,7 @@ from opensqt.ports.link import (
     Upward,
     Welcome,
 )
+from tests.fakes.reports import a_trade
 
 UNIT = UnitId(account=AccountName("paper"), symbol=Symbol("BTCUSDT:perp"))
 NOW = 1_000
@@ -62,21 +60,7 @@ class Wire:
 
 
 def trade(number: int) -> TradeUpdate:
-    return TradeUpdate(
-        trade=VenueTrade(
-            symbol=UNIT.symbol,
-            trade_id=TradeId(str(number)),
-            venue_order_id=VenueOrderId("1"),
-            client_order_id=ClientOrderId("q"),
-            side=Side.BUY,
-            price=Decimal(1),
-            quantity=Decimal(1),
-            fee=Decimal(0),
-            fee_asset="USDT",
-            is_maker=True,
-            at_ms=UnixMs(1),
-        )
-    )
+    return TradeUpdate(trade=a_trade(symbol=UNIT.symbol, trade_id=TradeId(str(number))))
 
 
 def price(last: str) -> PriceUpdate:

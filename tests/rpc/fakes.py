@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from opensqt.core.ids import ClientOrderId, Symbol, TradeId, UnixMs, VenueOrderId
 from opensqt.core.instrument import Instrument
-from opensqt.core.orders import OrderStatus, Side, TimeInForce
+from opensqt.core.orders import Side, TimeInForce
 from opensqt.ports.exchange import (
     Balance,
     CancelRequest,
@@ -24,8 +24,8 @@ from opensqt.ports.exchange import (
     VenueEvent,
     VenueOrder,
     VenuePosition,
-    VenueTrade,
 )
+from tests.fakes.reports import a_trade, an_order
 
 
 class RecordingLog:
@@ -161,31 +161,8 @@ class FakeVenue:
 
 NOW = UnixMs(1_790_000_000_000)
 SYMBOL = Symbol("BTCUSDT:perp")
-ORDER = VenueOrder(
-    symbol=SYMBOL,
-    client_order_id=ClientOrderId("q1abc"),
-    venue_order_id=VenueOrderId("12345"),
-    side=Side.BUY,
-    price=Decimal(60000),
-    quantity=Decimal("0.1"),
-    cumulative_quantity=Decimal("0.05"),
-    status=OrderStatus.WORKING,
-    reduce_only=False,
-    updated_ms=NOW,
-)
-TRADE = VenueTrade(
-    symbol=SYMBOL,
-    trade_id=TradeId("t1"),
-    venue_order_id=VenueOrderId("12345"),
-    client_order_id=ClientOrderId(""),
-    side=Side.BUY,
-    price=Decimal(60000),
-    quantity=Decimal("0.05"),
-    fee=Decimal("-0.01"),
-    fee_asset="USDT",
-    is_maker=True,
-    at_ms=NOW,
-)
+ORDER = an_order()
+TRADE = a_trade(client_order_id=ClientOrderId(""), fee=Decimal("-0.01"))
 INSTRUMENT = Instrument(
     symbol=SYMBOL,
     venue_symbol="BTCUSDT",

@@ -16,7 +16,6 @@ from opensqt.core.ids import (
     TradeId,
     UnitId,
     UnixMs,
-    VenueOrderId,
 )
 from opensqt.core.orders import Side, TimeInForce
 from opensqt.ports.exchange import (
@@ -26,7 +25,6 @@ from opensqt.ports.exchange import (
     PlaceRequest,
     PriceUpdate,
     TradeUpdate,
-    VenueTrade,
 )
 from opensqt.ports.link import (
     Ack,
@@ -50,6 +48,7 @@ from opensqt.rpc.endpoint import Endpoint, UnixLocator
 from opensqt.rpc.link_client import GrpcLink
 from opensqt.rpc.link_server import Attach, link_service
 from opensqt.rpc.server import RpcServer
+from tests.fakes.reports import a_trade
 from tests.rpc.fakes import RecordingLog
 
 AT = UnixMs(1_790_000_000_000)
@@ -83,19 +82,7 @@ def price(last: int) -> LinkPrice:
 
 
 def fact(seq: int) -> LinkFact:
-    trade = VenueTrade(
-        symbol=SYMBOL,
-        trade_id=TradeId(f"t{seq}"),
-        venue_order_id=VenueOrderId("7"),
-        client_order_id=ClientOrderId("q1"),
-        side=Side.BUY,
-        price=Decimal(60000),
-        quantity=Decimal("0.001"),
-        fee=Decimal(0),
-        fee_asset="USDT",
-        is_maker=True,
-        at_ms=AT,
-    )
+    trade = a_trade(trade_id=TradeId(f"t{seq}"))
     return LinkFact(seq=seq, update=TradeUpdate(trade=trade))
 
 

@@ -1,35 +1,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensqt.core.ids import ClientOrderId, Symbol, TradeId, UnixMs, VenueOrderId
-from opensqt.core.orders import Side
+from opensqt.core.ids import TradeId, UnixMs
 from opensqt.ports.exchange import VenueTrade
 from opensqt.venues import trade_history
 from opensqt.venues.trade_history import KEPT_MS, read_history
+from tests.fakes.reports import a_trade
 
 DAY_MS = 86_400_000
 NOW_MS = 1_700_000_000_000
 
 
 def trade(number: int, at_ms: int) -> VenueTrade:
-    return VenueTrade(
-        symbol=Symbol("BTCUSDT:perp"),
-        trade_id=TradeId(str(number)),
-        venue_order_id=VenueOrderId("1"),
-        client_order_id=ClientOrderId(""),
-        side=Side.BUY,
-        price=Decimal(1),
-        quantity=Decimal(1),
-        fee=Decimal(0),
-        fee_asset="USDT",
-        is_maker=True,
-        at_ms=UnixMs(at_ms),
-    )
+    return a_trade(trade_id=TradeId(str(number)), at_ms=UnixMs(at_ms))
 
 
 @dataclass

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from opensqt.core.ids import ClientOrderId, Symbol, UnixMs, VenueOrderId
+from opensqt.core.ids import ClientOrderId, Symbol, UnixMs
 from opensqt.core.orders import OrderStatus, Side, TimeInForce
 from opensqt.market_maker.v1 import (
     exchange_pb2,
@@ -34,6 +34,7 @@ from opensqt.wire.facts import (
     encode_price,
 )
 from opensqt.wire.link import decode_downward, decode_upward, encode_upward
+from tests.fakes.reports import an_order
 
 AT = UnixMs(1_790_000_000_000)
 PRICE = PriceUpdate(
@@ -44,18 +45,7 @@ PRICE = PriceUpdate(
     venue_ms=AT,
     read_ms=AT,
 )
-ORDER = VenueOrder(
-    symbol=Symbol("BTCUSDT:perp"),
-    client_order_id=ClientOrderId("q1abc"),
-    venue_order_id=VenueOrderId("12345"),
-    side=Side.BUY,
-    price=Decimal(60000),
-    quantity=Decimal("0.1"),
-    cumulative_quantity=Decimal("0.05"),
-    status=OrderStatus.WORKING,
-    reduce_only=False,
-    updated_ms=AT,
-)
+ORDER = an_order()
 REQUEST = PlaceRequest(
     symbol=Symbol("BTCUSDT:perp"),
     client_order_id=ClientOrderId("q1abc"),
