@@ -11,6 +11,7 @@ from opensqt.ports.exchange import (
     Outcome,
     OutcomeClass,
     TradeUpdate,
+    VenueCode,
     VenueOrder,
     VenueTrade,
 )
@@ -71,6 +72,19 @@ def placed(client_order_id: ClientOrderId, outcome: Outcome, *, at_ms: UnixMs) -
         evidence=Evidence.LOCAL if is_local else Evidence.REPLY,
         at_ms=at_ms,
     )
+
+
+def excesses(
+    client_order_id: ClientOrderId, outcome: Outcome, *, at_ms: UnixMs
+) -> tuple[Fact, ...]:
+    """Return a quarantine when the gate has seen more orders leave this process than it intended.
+
+    What was sent twice once may be sent twice again: a human has to look (invariant I10).
+    """
+    if outcome.code is not VenueCode.SENT_TWICE:
+        return ()
+    reason = f"{client_order_id}: {outcome.message}"
+    return (UnitQuarantined(reason=reason, at_ms=at_ms),)
 
 
 def filled(trade: VenueTrade, client_order_id: ClientOrderId) -> TradeFilled:

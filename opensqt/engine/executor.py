@@ -7,7 +7,7 @@ from typing import Final, Protocol
 from opensqt.core.facts import CancelIntended, Evidence, Fact, OrderIntended
 from opensqt.core.ids import ClientOrderId, Symbol, UnixMs
 from opensqt.core.orders import Purpose
-from opensqt.engine.evidence import placed, reported
+from opensqt.engine.evidence import excesses, placed, reported
 from opensqt.ports.clock import ClockPort
 from opensqt.ports.exchange import CancelRequest, Outcome, PlaceRequest, VenueCode
 from opensqt.ports.telemetry import LogPort
@@ -116,6 +116,8 @@ class Executor:
             code=outcome.code,
         )
         self._sent(placed(intended.client_order_id, outcome, at_ms=self._now()))
+        for fact in excesses(intended.client_order_id, outcome, at_ms=self._now()):
+            self._sent(fact)
 
     async def _cancel(self, client_order_id: ClientOrderId) -> None:
         outcome = await self._gateway.cancel(

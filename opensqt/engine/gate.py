@@ -6,7 +6,8 @@ confirmation, deadline, streams and price age, review, rate. Cancels are refused
 epoch and for want of a rate token, of which they have a share of their own.
 """
 
-from dataclasses import dataclass, replace
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from opensqt.core.facts import PriceTicked
@@ -35,6 +36,8 @@ from opensqt.ports.telemetry import LogPort
 CONTROL_AGE_MS_MAX: Final = 2_000
 HORIZON_MS: Final = 23_000
 """How long after a write an order may still appear, of units that do not say: expiry and H."""
+WRITTEN_KEPT: Final = 4_000
+"""Ids remembered per unit: those of minutes at the highest rate, deadlines are seconds ahead."""
 JUMP_MS_MAX: Final = 1_000
 """Largest step of the wall clock between two looks that is still taken for time passing."""
 # For how long nothing is placed after a refusal that does not say how long.
@@ -64,6 +67,10 @@ class _Unit:
     """Monotonic time of the newest write."""
     horizon_ms: int = 0
     """How long after a write an order of the unit may still appear; 0 = it never said."""
+    written: OrderedDict[ClientOrderId, None] = field(default_factory=OrderedDict)
+    """Orders that were let go, oldest first: none leaves twice."""
+    halted_epoch: int = 0
+    """Epoch up to which the unit's processes have shown that they cannot be trusted."""
 
 
 class Gate:
@@ -209,8 +216,14 @@ class Gate:
     async def place(
         self, unit: UnitId, message: Place, *, market: Market, limits: Limits
     ) -> Outcome:
-        """Check, reserve, write once, classify."""
+        """Check, reserve, write once, classify.
+
+        An order that was let go before is never NOT_SENT, which would end it: whoever hands it over
+        again learns nothing and is halted (more requests than intents: invariant I10).
+        """
         request = message.request
+        if self._is_repeated(unit, request):
+            return self._halt(unit, request)
         purpose = Purpose(message.purpose)
         refusal = self._refusal(unit, message, purpose, market, limits)
         if refusal is not None:
@@ -250,12 +263,29 @@ class Gate:
     async def _write(self, known: _Unit, request: PlaceRequest) -> Outcome:
         self.in_flight.add(request.client_order_id)
         known.writing += 1
+        known.written[request.client_order_id] = None
+        if len(known.written) > WRITTEN_KEPT:
+            known.written.popitem(last=False)
         known.written_ms = self._clock.monotonic_ms()
         try:
             return await self._venue.place(request)
         finally:
             known.writing -= 1
             self.in_flight.discard(request.client_order_id)
+
+    def _is_repeated(self, unit: UnitId, request: PlaceRequest) -> bool:
+        known = self._units.get(unit)
+        return known is not None and request.client_order_id in known.written
+
+    def _halt(self, unit: UnitId, request: PlaceRequest) -> Outcome:
+        known = self._units[unit]
+        known.halted_epoch = max(known.halted_epoch, known.epoch)
+        code, own = VenueCode.SENT_TWICE, request.client_order_id
+        self.refusals[code] = self.refusals.get(code, 0) + 1
+        self._log.error("gate.sent_twice", unit=unit.text, client_order_id=own)
+        return Outcome(
+            outcome=OutcomeClass.DUPLICATE, code=code, message="the order had left before"
+        )
 
     def _refusal(
         self, unit: UnitId, message: Place, purpose: Purpose, market: Market, limits: Limits
@@ -264,6 +294,8 @@ class Gate:
         known = self._units.get(unit)
         if known is None or request.symbol_epoch != known.epoch:
             return VenueCode.STALE_EPOCH, "a newer process owns the unit"
+        if request.symbol_epoch <= known.halted_epoch and purpose is not Purpose.FLATTEN:
+            return VenueCode.SENT_TWICE, "the unit has sent an order twice"
         shut = self._shut_code(purpose)
         if shut is not None:
             return shut

@@ -57,6 +57,7 @@ class VenueCode(StrEnum):
     GATE_SHUT = "ErrGateShut"
     RISK = "ErrRisk"
     BUSY = "ErrBusy"
+    SENT_TWICE = "ErrSentTwice"
     LINK_DOWN = "ErrLinkDown"
 
 

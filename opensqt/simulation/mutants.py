@@ -101,7 +101,16 @@ MUTANTS: Final = (
         target=executor.Executor,
         attribute="_place",
         replacement=broken.resend_when_unknown,
+        breaks=("I10", "had left before"),
+    ),
+    Mutant(
+        name="gate_passes_twice",
+        meaning="a request without an answer is sent again, and the gate lets it pass again",
+        target=gate.Gate,
+        attribute="_is_repeated",
+        replacement=lambda *_: False,
         breaks=("I10",),
+        also=((executor.Executor, "_place", broken.resend_when_unknown),),
     ),
     Mutant(
         name="replay_sends_again",
@@ -109,7 +118,7 @@ MUTANTS: Final = (
         target=decider.Decider,
         attribute="_place_batch",
         replacement=broken.send_on_replay,
-        breaks=("I10", "I7"),
+        breaks=("I10", "I7", "had left before"),
     ),
     Mutant(
         name="send_before_journal",
@@ -310,6 +319,14 @@ MUTANTS: Final = (
         attribute="is_complete",
         replacement=property(lambda _: True, lambda _, __: None),
         breaks=("I1b", "I2", "I3b", "I8", "I9"),
+    ),
+    Mutant(
+        name="ended_order_believed_gone",
+        meaning="an order that has ended stays ended, whatever the venue shows",
+        target=reconciler.Reconciler,
+        attribute="_suspected",
+        replacement=lambda *_, **__: None,
+        breaks=("F10",),
     ),
     Mutant(
         name="reserve_nothing",

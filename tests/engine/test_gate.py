@@ -14,7 +14,7 @@ from opensqt.core.orders import OrderStatus, Side
 from opensqt.core.registry import KillRow
 from opensqt.core.risk.limits import Limits
 from opensqt.engine.exposure import UnitExposure
-from opensqt.engine.gate import CONTROL_AGE_MS_MAX, HORIZON_MS, Gate, Market
+from opensqt.engine.gate import CONTROL_AGE_MS_MAX, HORIZON_MS, WRITTEN_KEPT, Gate, Market
 from opensqt.engine.limiter import Limiter, Rate
 from opensqt.ports.exchange import (
     CancelRequest,
@@ -44,7 +44,8 @@ class Setting:
     def __init__(self) -> None:
         self.clock = HandClock()
         self.venue = ObedientVenue()
-        self.gate = Gate(self.venue, clock=self.clock, log=QuietLog())
+        self.log = QuietLog()
+        self.gate = Gate(self.venue, clock=self.clock, log=self.log)
         self.exposure = self.gate.admit(UNIT, epoch=1)
         self.gate.confirm(kill=KillRow(), account_epoch=7)
         self.market = Market(
@@ -450,3 +451,74 @@ async def test_a_unit_says_itself_how_late_its_orders_may_appear() -> None:
     assert not setting.gate.is_quiet(UNIT)
     setting.clock.ms += 1
     assert setting.gate.is_quiet(UNIT)
+
+
+@pytest.mark.parametrize("shut", [lambda _: None, engage, unconfirmed, stale_price])
+async def test_an_order_that_left_never_leaves_again_and_is_not_called_unsent(
+    shut: Callable[[Setting], None],
+) -> None:
+    setting = Setting()
+    setting.venue.outcome = Outcome(outcome=OutcomeClass.UNKNOWN)
+    await setting.place()
+    shut(setting)
+
+    again = await setting.place()
+
+    # NOT_SENT would end an order that may be open.
+    assert (again.outcome, again.code) == (OutcomeClass.DUPLICATE, VenueCode.SENT_TWICE)
+    assert len(setting.venue.placed) == 1
+    assert setting.gate.refusals == {VenueCode.SENT_TWICE: 1}
+    assert "gate.sent_twice" in setting.log.events
+    assert setting.exposure.has_live
+
+
+async def test_a_unit_that_sent_an_order_twice_opens_and_closes_nothing_more() -> None:
+    setting = Setting()
+    await setting.place()
+    await setting.place()
+
+    opened = await setting.place(number=2)
+    closed = await setting.place("close", number=3)
+    flattened = await setting.place("flatten", number=4, side=Side.SELL, reduce_only=True)
+
+    assert (opened.outcome, opened.code) == (OutcomeClass.NOT_SENT, VenueCode.SENT_TWICE)
+    assert (closed.outcome, closed.code) == (OutcomeClass.NOT_SENT, VenueCode.SENT_TWICE)
+    assert flattened.code is not VenueCode.SENT_TWICE
+    assert (await setting.cancel()).outcome is OutcomeClass.ACCEPTED
+
+
+async def test_the_next_process_of_a_unit_is_judged_by_its_own_orders() -> None:
+    setting = Setting()
+    await setting.place()
+    await setting.place()
+
+    setting.gate.admit(UNIT, epoch=2)
+
+    assert (await setting.place(number=2, price="99", epoch=2)).outcome is OutcomeClass.ACCEPTED
+    again = await setting.place(epoch=2)
+    assert again.code is VenueCode.SENT_TWICE, "what an earlier process has sent counts too"
+
+
+async def test_a_refused_order_has_not_left() -> None:
+    setting = Setting()
+    stale_price(setting)
+    await setting.place()
+    setting.market = replace(setting.market, price=fresh_price(setting))
+
+    assert (await setting.place()).outcome is OutcomeClass.ACCEPTED
+
+
+async def test_ids_are_remembered_up_to_a_bound() -> None:
+    setting = Setting()
+    setting.venue.outcome = Outcome(outcome=OutcomeClass.REJECTED)
+    for number in range(WRITTEN_KEPT + 1):
+        setting.clock.ms += 1_000
+        setting.gate.confirm(kill=KillRow(), account_epoch=7)
+        setting.market = replace(setting.market, price=fresh_price(setting))
+        await setting.place(number=number, deadline_ms=setting.clock.ms + 3_000)
+    assert len(setting.venue.placed) == WRITTEN_KEPT + 1
+
+    newest = await setting.place(number=WRITTEN_KEPT, deadline_ms=setting.clock.ms + 3_000)
+
+    assert newest.code is VenueCode.SENT_TWICE
+    assert len(setting.gate._units[UNIT].written) == WRITTEN_KEPT
