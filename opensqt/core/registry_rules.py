@@ -13,10 +13,14 @@ from typing import Final, TypeAlias
 
 from opensqt.core.facts import Directive
 from opensqt.core.ids import UnitId, UnixMs
+from opensqt.core.reconcile import TRADE_OVERLAP_MS
 from opensqt.core.registry import Desire, UnitPhase, UnitRecord
 
 CRASH_LOOP_STARTS: Final = 5
 """Consecutive starts that never reached a settled phase before the unit is quarantined."""
+APART_MS: Final = TRADE_OVERLAP_MS + 5_000
+"""How long after the removal of a unit another one on its symbol may be added: so far back a new
+one asks for trades, and of a trade nobody can say which unit of a deployment it was."""
 SILENCE_MAX_MS: Final = 60_000
 """A process that is there but does not answer for so long is replaced; a slow start on a busy
 machine takes up to 20 s."""
@@ -90,22 +94,46 @@ def decide_add(
     return Unchanged(record=row)
 
 
+def neighbours_of(unit: UnitId, rows: Iterable[UnitRecord]) -> tuple[UnitRecord, ...]:
+    """Return the rows of other units on the same symbol of the same account."""
+    place = (unit.account, unit.symbol)
+    return tuple(
+        row for row in rows if (row.unit.account, row.unit.symbol) == place and row.unit != unit
+    )
+
+
 def rival_of(unit: UnitId, rows: Iterable[UnitRecord]) -> UnitId | None:
     """Return another unit on the same symbol of the same account, None if there is none.
 
     Venues report one position per symbol, and an order id does not tell whose it is: two units
     would take each other's orders for lost ones.
     """
-    return next(
-        (
-            row.unit
-            for row in rows
-            if (row.unit.account, row.unit.symbol) == (unit.account, unit.symbol)
-            and row.unit != unit
-            and not row.is_removed
-        ),
-        None,
-    )
+    return next((row.unit for row in neighbours_of(unit, rows) if not row.is_removed), None)
+
+
+def refuse_beside(unit: UnitId, rows: Iterable[UnitRecord], *, now_ms: UnixMs) -> str:
+    """Return why a unit cannot be added beside those of ``rows``; empty when it can.
+
+    One that is registered already is not in its own way.
+    """
+    rows = tuple(rows)
+    rival = rival_of(unit, rows)
+    if rival is not None:
+        return (
+            f"{unit.text}: expected one unit per symbol, but {rival.text} trades it; "
+            f"remove that one first: opensqt remove-symbol {rival.text}"
+        )
+    if any(row.unit == unit and not row.is_removed for row in rows):
+        return ""
+    for row in neighbours_of(unit, rows):
+        wait_ms = APART_MS - (now_ms - row.updated_ms)
+        if 0 < wait_ms <= APART_MS:
+            return (
+                f"{unit.text}: {row.unit.text} was removed {(APART_MS - wait_ms) // 1_000} s ago "
+                f"and its last trades could be taken for those of another unit; "
+                f"try again in {-(-wait_ms // 1_000)} s"
+            )
+    return ""
 
 
 def decide_remove(

@@ -23,7 +23,7 @@ from opensqt.core.registry_rules import (
     decide_pause,
     decide_remove,
     decide_resume,
-    rival_of,
+    refuse_beside,
 )
 from opensqt.core.targets import TargetError, parse_target, resolve
 from opensqt.engine.operations import OperationPorts, Operations
@@ -154,10 +154,9 @@ class Orchestrator(UnitQuestions):
             return decide_add(row, unit=plan.unit, config_text=plan.config_text, now_ms=now_ms)
 
         async with self._adding:
-            rival = rival_of(plan.unit, await self._rows())
-            if rival is not None:
-                message = f"{rival.text} trades this symbol already; remove it first"
-                raise ControlError(ControlCode.CONFLICT, message)
+            refusal = refuse_beside(plan.unit, await self._rows(), now_ms=self._clock.now_ms())
+            if refusal:
+                raise ControlError(ControlCode.CONFLICT, refusal)
             row, decision = await self._change(plan.unit, decide, dry_run=dry_run)
         created = isinstance(decision, Changed) and decision.created
         return {**(await self._answer(row)), "created": created}
@@ -354,8 +353,9 @@ class Orchestrator(UnitQuestions):
         known = {row.unit: row for row in await self._registry.units()}
         for plan in self._catalog.plans:
             row = known.get(plan.unit)
-            if rival_of(plan.unit, known.values()) is not None:
-                self._log.warning("unit.not_registered", unit=plan.unit.text, reason="has a rival")
+            refusal = refuse_beside(plan.unit, known.values(), now_ms=self._clock.now_ms())
+            if refusal:
+                self._log.warning("unit.not_registered", unit=plan.unit.text, reason=refusal)
             elif row is None:
                 decision = decide_add(
                     None, unit=plan.unit, config_text=plan.config_text, now_ms=self._clock.now_ms()

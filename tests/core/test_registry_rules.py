@@ -11,6 +11,7 @@ from opensqt.core.facts import Directive
 from opensqt.core.ids import AccountName, InstanceName, Symbol, UnitId, UnixMs
 from opensqt.core.registry import Desire, UnitPhase, UnitRecord
 from opensqt.core.registry_rules import (
+    APART_MS,
     CRASH_LOOP_STARTS,
     SILENCE_MAX_MS,
     Changed,
@@ -25,6 +26,7 @@ from opensqt.core.registry_rules import (
     decide_resume,
     next_step,
     quarantined,
+    refuse_beside,
     removed,
     rival_of,
 )
@@ -221,6 +223,33 @@ def test_another_instance_on_the_symbol_is_a_rival_until_it_is_removed() -> None
     assert rival_of(UNIT, rows) is None
     assert rival_of(replace(other, symbol=Symbol("XRPUSDT:perp")), rows) is None
     assert rival_of(other, [removed(running(), now_ms=NOW)]) is None
+
+
+def test_a_second_instance_on_a_symbol_is_refused_with_what_to_do() -> None:
+    other = replace(UNIT, instance=InstanceName("second"))
+
+    refusal = refuse_beside(other, [running()], now_ms=NOW)
+
+    assert other.text in refusal
+    assert f"opensqt remove-symbol {UNIT.text}" in refusal
+    assert "\n" not in refusal
+    assert refuse_beside(UNIT, [running()], now_ms=NOW) == ""
+    assert refuse_beside(replace(other, account=AccountName("b")), [running()], now_ms=NOW) == ""
+
+
+def test_the_next_instance_waits_until_the_trades_of_the_last_are_out_of_its_sight() -> None:
+    other = replace(UNIT, instance=InstanceName("second"))
+    rows = [removed(running(), now_ms=NOW)]
+
+    def refusal(after_ms: int, unit: UnitId = other) -> str:
+        return refuse_beside(unit, rows, now_ms=UnixMs(NOW + after_ms))
+
+    assert "removed 20 s ago" in refusal(20_000)
+    assert "try again in 45 s" in refusal(20_000)
+    assert "try again in 1 s" in refusal(APART_MS - 1)
+    assert refusal(APART_MS) == ""
+    assert refusal(20_000, UNIT) == "", "its own journal knows its trades"
+    assert refusal(-1) == "", "of a clock that was set back nothing is known"
 
 
 @dataclass

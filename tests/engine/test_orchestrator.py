@@ -80,7 +80,10 @@ async def test_a_position_belongs_to_one_strategy(scene: Scene, orchestrator: Or
 
     refused = [answer for answer in added if isinstance(answer, ControlError)]
     assert [error.code for error in refused] == [ControlCode.CONFLICT] * 2
-    assert refused[0].message == "paper/BTCUSDT:perp#a trades this symbol already; remove it first"
+    assert refused[0].message == (
+        "paper/BTCUSDT:perp#b: expected one unit per symbol, but paper/BTCUSDT:perp#a trades it; "
+        "remove that one first: opensqt remove-symbol paper/BTCUSDT:perp#a"
+    )
     assert len(await scene.registry.units()) == 1
 
 
