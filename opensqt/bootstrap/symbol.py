@@ -30,7 +30,7 @@ from opensqt.ports.journal import StaleEpochError
 from opensqt.ports.registry import RegistryError
 from opensqt.rpc.endpoint import UnixLocator
 from opensqt.rpc.link_client import GrpcLink
-from opensqt.storage.beyond import begin_beyond
+from opensqt.storage.beyond import begin_beyond, lost_since_ms
 from opensqt.storage.control import AuditRow, SqlControlStore, open_control
 from opensqt.storage.journal import SqlJournal, open_journal
 from opensqt.system import log, process
@@ -213,7 +213,10 @@ class SymbolProcess:
             await journal.claim(epoch)
             await registry.note_claim(self._unit, epoch)
             restored_ms = await registry.restored_ms()
-            await begin_beyond(journal, restored_ms, epoch=epoch, now_ms=self._clock.now_ms())
+            rows = await registry.units() if restored_ms else ()
+            lost_ms = lost_since_ms(self._unit, rows, restored_ms=restored_ms)
+            now_ms = self._clock.now_ms()
+            await begin_beyond(journal, restored_ms, lost_ms=lost_ms, epoch=epoch, now_ms=now_ms)
         except BaseException as error:
             journal.close()
             if isinstance(error, StaleEpochError):
