@@ -1,8 +1,9 @@
-"""ccxt as a signer and sender of single requests, and nothing more.
+"""ccxt as a signer of single requests, and nothing more; they are sent here.
 
 What a caller gets is the venue's own answer (status, headers, body with exact numbers) or the proof
-of how far the request came. ccxt's exception classes are never interpreted: they depend on the URL
-and call timeouts, refusals and duplicates by each other's names.
+of how far the request came. ccxt's own way of sending is not used: it repeats, it may wait, and its
+exception classes depend on the URL and call timeouts, refusals and duplicates by each other's
+names.
 
 Invariants kept here:
 
@@ -22,7 +23,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 import aiohttp
-from multidict import CIMultiDict
+import yarl
 
 from opensqt.core.ids import UnixMs
 from opensqt.ports.clock import ClockPort
@@ -110,7 +111,6 @@ class _Call:
     deadline_ms: UnixMs | None
     is_mutating: bool
     is_written: bool = False
-    reply: Reply | None = None
 
 
 _CURRENT: ContextVar[_Call | None] = ContextVar("opensqt_venue_call", default=None)
@@ -122,30 +122,13 @@ def decode_exact(text: str) -> Any:
 
 
 class _RawMixin:
-    """Overrides of ccxt's exchange class: our clock, exact numbers, raw answers and frames."""
+    """Overrides of ccxt's exchange class: our clock, raw frames."""
 
     opensqt_now: Callable[[], int]
     opensqt_tap: RawTap | None = None
 
     def nonce(self) -> int:
         return self.opensqt_now()
-
-    def on_json_response(self, response_body: str) -> Any:
-        return decode_exact(response_body)
-
-    def handle_errors(self, *arguments: Any) -> Any:
-        # (status, reason, url, method, headers, body, payload, request headers, request body)
-        status, _, url, _, headers, body, payload = arguments[:7]
-        call = _CURRENT.get()
-        if call is not None:
-            call.reply = Reply(
-                status=status,
-                headers=CIMultiDict(headers or {}),
-                body=body or "",
-                payload=payload,
-                url=url,
-            )
-        return super().handle_errors(*arguments)  # type: ignore[misc]  # ccxt is untyped
 
     def handle_message(self, client: object, message: object) -> Any:
         # ccxt's watch methods merge updates and drop those nobody is waiting for; here every frame
@@ -173,6 +156,7 @@ class Transport:
         The session stays the caller's to close.
         """
         _refuse_retries(options or {})
+        self._session = session
         self._clock = clock
         self._offset_ms = 0
         base = exchange_class(venue, streaming=streaming)
@@ -195,7 +179,6 @@ class Transport:
             TimeoutError,
             _ResendRefusedError,
         )
-        self._check()
         session.trace_configs.append(self._trace())
 
     @property
@@ -225,30 +208,40 @@ class Transport:
         """
         if _RETRIES in params:
             raise VenueConfigError(f"{_RETRIES} would send a request again")
-        self._check()
         call = _Call(owner=self, deadline_ms=deadline_ms, is_mutating=endpoint.is_mutating)
         token = _CURRENT.set(call)
         try:
-            await self._exchange.request(
-                endpoint.path, [endpoint.section], endpoint.method, dict(params)
-            )
+            return await self._send(endpoint, dict(params))
         except self._errors as error:
-            if call.reply is None:
-                raise NoReplyError(_describe(error), was_written=call.is_written) from error
+            raise NoReplyError(_describe(error), was_written=call.is_written) from error
         finally:
             _CURRENT.reset(token)
-        if call.reply is None:
-            raise NoReplyError("no answer was captured", was_written=call.is_written)
-        return call.reply
+
+    async def _send(self, endpoint: Endpoint, params: dict[str, str | int]) -> Reply:
+        signed = self._exchange.sign(endpoint.path, [endpoint.section], endpoint.method, params)
+        url, body = signed["url"], signed["body"]
+        timeout_s = self._exchange.timeout / 1_000
+        async with self._session.request(
+            signed["method"],
+            yarl.URL(url, encoded=True),
+            data=body.encode() if body else None,
+            headers=self._exchange.prepare_request_headers(signed["headers"]),
+            timeout=aiohttp.ClientTimeout(
+                total=timeout_s, sock_connect=timeout_s, sock_read=timeout_s
+            ),
+        ) as response:
+            text = await response.text(errors="replace")
+        return Reply(
+            status=response.status,
+            headers=response.headers,
+            body=text,
+            payload=_payload(text),
+            url=url,
+        )
 
     async def close(self) -> None:
         """Let go of the session, which stays open."""
         await self._exchange.close()
-
-    def _check(self) -> None:
-        _refuse_retries(self._exchange.options)
-        if self._exchange.enableRateLimit:
-            raise VenueConfigError("ccxt's own limiter would delay a request past the gate")
 
     def _trace(self) -> aiohttp.TraceConfig:
         async def before_first_byte(
@@ -276,6 +269,15 @@ def _base_error() -> type[Exception]:
     module = importlib.import_module("ccxt.base.errors")
     found: type[Exception] = module.BaseError
     return found
+
+
+def _payload(text: str) -> Any:
+    if not text.startswith(("{", "[")):
+        return None
+    try:
+        return decode_exact(text)
+    except ValueError:
+        return None
 
 
 def _refuse_retries(options: Mapping[str, Any]) -> None:

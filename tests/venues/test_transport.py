@@ -79,19 +79,34 @@ async def test_an_option_that_sends_again_is_refused(options: dict[str, Any]) ->
             transport(session, options=options)
 
 
-async def test_what_sends_again_or_waits_is_refused_at_each_call_too() -> None:
-    async with aiohttp.ClientSession() as session:
-        held = transport(session)
-        with pytest.raises(VenueConfigError, match="again"):
-            await held.call(TIME, {"maxRetriesOnFailure": 1})
-        held.exchange.options["maxRetriesOnFailure"] = 1
-        with pytest.raises(VenueConfigError, match="again"):
-            await held.call(TIME, {})
-        del held.exchange.options["maxRetriesOnFailure"]
-        held.exchange.enableRateLimit = True
-        with pytest.raises(VenueConfigError, match="limiter"):
-            await held.call(TIME, {})
-        await held.close()
+async def test_what_makes_ccxt_send_again_or_wait_makes_us_do_neither(tmp_path: Path) -> None:
+    order = Endpoint(path="order", section="fapiPrivate", method="POST")
+    async with venue_server(tmp_path) as server:
+        server.answer("POST /fapi/v1/order", {"code": -1000, "msg": "try again"}, status=503)
+        async with open_session(server.local, domains=frozenset({"binance.com"})) as session:
+            held = transport(session)
+            with pytest.raises(VenueConfigError, match="again"):
+                await held.call(order, {"maxRetriesOnFailure": 1})
+            held.exchange.options["maxRetriesOnFailure"] = 3
+            held.exchange.enableRateLimit = True
+            held.exchange.throttle = None
+            reply = await held.call(order, {"newClientOrderId": "q"})
+            await held.close()
+
+    assert (reply.status, reply.payload["code"]) == (503, -1000)
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("text", ["", "<html>502</html>", "{broken", '"text"', "[1"])
+async def test_an_answer_that_is_no_json_is_an_answer(tmp_path: Path, text: str) -> None:
+    async with venue_server(tmp_path) as server:
+        server.answer("GET /fapi/v1/time", text=text, status=502)
+        async with open_session(server.local, domains=frozenset({"binance.com"})) as session:
+            held = transport(session)
+            reply = await held.call(TIME, {})
+            await held.close()
+
+    assert (reply.status, reply.body, reply.payload) == (502, text, None)
 
 
 async def test_the_answer_is_captured_with_exact_numbers(tmp_path: Path) -> None:
