@@ -149,7 +149,7 @@ class ExchangeProcess:
         venue = dial_connector(
             self._runtime,
             self._account,
-            subscriber=f"exchange-{lease.epoch}",
+            subscriber=f"exchange-{deployment}-{lease.epoch}",
             deployment=deployment,
         )
         holder = AccountHolder(

@@ -5,6 +5,8 @@ the connector. Foreign and manual orders are never touched.
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,17 +57,11 @@ async def cancel_account(account: AccountName, runtime: Runtime, *, clock: Clock
     venue was not seen, or nothing tells which orders are ours.
     """
     try:
-        venue = dial_connector(runtime, account, subscriber="last-cancel")
-    except (SecurityError, OSError) as error:
-        raise LastCancelError(str(error)) from error
-    try:
-        return await _cancel_as_holder(account, runtime, venue, clock)
+        return await _cancel_as_holder(account, runtime, clock)
     except (LeaseHeldError, VenueUnavailableError) as error:
         raise LastCancelError(str(error)) from error
     except RegistryError as error:
-        return await _cancel_without_store(runtime, venue, clock, error)
-    finally:
-        await venue.close()
+        return await _cancel_without_store(account, runtime, clock, error)
 
 
 async def known_accounts(runtime: Runtime) -> list[AccountName]:
@@ -79,9 +75,23 @@ async def known_accounts(runtime: Runtime) -> list[AccountName]:
         return []
 
 
-async def _cancel_as_holder(
-    account: AccountName, runtime: Runtime, venue: VenuePort, clock: ClockPort
-) -> Left:
+@asynccontextmanager
+async def _dialed(
+    runtime: Runtime, account: AccountName, *, deployment: str = ""
+) -> AsyncIterator[VenuePort]:
+    try:
+        venue = dial_connector(
+            runtime, account, subscriber=f"last-cancel-{deployment}", deployment=deployment
+        )
+    except (SecurityError, OSError) as error:
+        raise LastCancelError(str(error)) from error
+    try:
+        yield venue
+    finally:
+        await venue.close()
+
+
+async def _cancel_as_holder(account: AccountName, runtime: Runtime, clock: ClockPort) -> Left:
     registry = await asyncio.to_thread(
         open_control,
         runtime.location,
@@ -90,20 +100,23 @@ async def _cancel_as_holder(
     )
     epoch = await _take_over(registry, account, clock)
     kill = await registry.kill_row()
-    orders = await cancel_open(
-        venue,
-        deployment=await registry.deployment(),
-        epoch=epoch,
-        kill_epoch=kill.epoch if kill.is_engaged else 0,
-        clock=clock,
-    )
-    symbols = {row.unit.symbol for row in await registry.units() if row.unit.account == account}
-    positions = [await venue.position(symbol) for symbol in sorted(symbols)]
+    rows = await registry.units()
+    symbols = {row.unit.symbol for row in rows if row.unit.account == account}
+    deployment = await registry.deployment()
+    async with _dialed(runtime, account, deployment=deployment) as venue:
+        orders = await cancel_open(
+            venue,
+            deployment=deployment,
+            epoch=epoch,
+            kill_epoch=kill.epoch if kill.is_engaged else 0,
+            clock=clock,
+        )
+        positions = [await venue.position(symbol) for symbol in sorted(symbols)]
     return Left(orders=orders, positions=tuple(one for one in positions if one.quantity))
 
 
 async def _cancel_without_store(
-    runtime: Runtime, venue: VenuePort, clock: ClockPort, error: RegistryError
+    account: AccountName, runtime: Runtime, clock: ClockPort, error: RegistryError
 ) -> Left:
     """Cancel what the journals call ours, under an epoch no lease ever had.
 
@@ -114,10 +127,11 @@ async def _cancel_without_store(
         raise LastCancelError(f"{error}; and no journal says which orders are ours") from error
     left: list[ClientOrderId] = []
     try:
-        for tag in sorted(tags):
-            left += await cancel_open(
-                venue, deployment=tag, epoch=clock.now_ms(), kill_epoch=0, clock=clock
-            )
+        async with _dialed(runtime, account) as venue:
+            for tag in sorted(tags):
+                left += await cancel_open(
+                    venue, deployment=tag, epoch=clock.now_ms(), kill_epoch=0, clock=clock
+                )
     except VenueUnavailableError as unavailable:
         raise LastCancelError(str(unavailable)) from unavailable
     return Left(orders=tuple(left), positions=())
