@@ -46,9 +46,7 @@ def paper_venue(
     data_dir: DataDirOption = None,
 ) -> None:
     """Serve the paper venue: an exchange on this machine, with a market of its own."""
-    import asyncio
-
-    from opensqt.bootstrap.paper import run
+    from opensqt.bootstrap.paper import serve_forever
     from opensqt.cli.recordings import checked_files, checked_speed
     from opensqt.config.load import load, load_keys
 
@@ -66,8 +64,8 @@ def paper_venue(
         loop=loop or wanted.loop,
     )
     _start_logging()
-    asyncio.run(
-        run(wanted, lambda at: say(f"{_READY}paper venue {at.rest_url} control {at.control_url}"))
+    serve_forever(
+        wanted, lambda at: say(f"{_READY}paper venue {at.rest_url} control {at.control_url}")
     )
 
 

@@ -147,11 +147,9 @@ async def symbol(folder: Path, path: str, engine: str) -> None:
 def main(what: str, folder: Path, *arguments: str) -> None:
     """Be one of the processes."""
     log.configure(level="error")
-    if what == "venue":
-        asyncio.run(venue(folder))
-        return
+    # All of them run on this loop in production too.
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(symbol(folder, *arguments))
+        runner.run(venue(folder) if what == "venue" else symbol(folder, *arguments))
 
 
 if __name__ == "__main__":

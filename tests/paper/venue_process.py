@@ -4,14 +4,13 @@
 Without a market it is scripted; recordings play twice as fast as they were made, for ever.
 """
 
-import asyncio
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
 import orjson
 
-from opensqt.bootstrap.paper import run
+from opensqt.bootstrap.paper import serve_forever
 from opensqt.paper.config import Endpoint, PaperConfig
 
 
@@ -31,4 +30,4 @@ def config(data_dir: str, *market: str) -> PaperConfig:
 
 
 if __name__ == "__main__":
-    asyncio.run(run(config(*sys.argv[1:]), announce))
+    serve_forever(config(*sys.argv[1:]), announce)
