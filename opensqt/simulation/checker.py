@@ -89,7 +89,8 @@ class Checker:
                 raise Violation(problem)
             match fact:
                 case OrderReported() | TradeFilled():
-                    _check_order(before, state, fact.client_order_id)
+                    if fact.client_order_id not in self.halts.denied(unit.symbol):
+                        _check_order(before, state, fact.client_order_id)
                 case GridAnchored() if before.anchor is not None:
                     raise Violation("the lattice was anchored twice")
                 case _:
@@ -180,7 +181,7 @@ class Checker:
         total = Decimal(0)
         largest = Decimal(0)
         live = 0
-        for own in self._by_intent[key]:
+        for own in set(self._by_intent[key]) - self.halts.denied(order.symbol):
             now = self._model.order(self._account, order.symbol, client_order_id=own)
             if now is None:
                 continue
@@ -194,6 +195,8 @@ class Checker:
 
     def _check_exposure(self, symbol: Symbol, exposure: UnitExposure | None) -> None:
         """I4: position plus every open buy stays within the limit, and within what is believed."""
+        if self.halts.denied(symbol):
+            return  # nobody can count what the venue denies
         held = self._model.position(self._account, symbol).quantity
         orders = self._open_orders(symbol)
         buys = sum((o.remaining for o in orders if o.side.sign > 0), Decimal(0))
@@ -214,6 +217,14 @@ class Checker:
     def knows_forced(self, unit: UnitId) -> bool:
         """Tell whether the unit has booked what the venue did by itself."""
         return self._disks[unit.symbol].trades.issuperset(self._forced(unit.symbol))
+
+    def knows_denied(self, unit: UnitId) -> bool:
+        """Tell whether the unit knows every order to be open that is, though it was denied."""
+        state = self._shadows.get(unit.symbol)
+        known = {} if state is None else state.orders
+        resting = {order.client_order_id for order in self._open_orders(unit.symbol)}
+        left = resting & self.halts.denied(unit.symbol)
+        return all(own in known and known[own].is_live for own in left)
 
     def on_canceled(self, request: CancelRequest) -> None:
         """Check F27 and F29 when a cancel arrives: what is not ours stays where it is."""

@@ -36,6 +36,8 @@ class Faults:
     """A list of orders or trades that is cut short, and says so."""
     late_reject: float = 0.0
     """An order that is taken, and refused after all before it has traded."""
+    denial: float = 0.0
+    """An order that is taken, and answered as refused; the symbol halts."""
     drop_event: float = 0.0
     duplicate_event: float = 0.0
     event_delay_ms_max: int = 20
@@ -145,4 +147,5 @@ class Faults:
             commit_crash=rng.random() * 0.01,
             unprovable_death=rng.choice((0.0, 0.0, 0.5)),
             blind_connector=rng.random() < 1 / 3,
+            denial=rng.choice((0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.1)),
         )

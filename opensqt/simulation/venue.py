@@ -92,6 +92,8 @@ class SimulatedVenue:
         self._accepted = accepted
         self.canceled: Callable[[CancelRequest], None] = lambda _: None
         """Hears of every cancel that arrives."""
+        self.denied: Callable[[BookOrder], None] = lambda _: None
+        """Hears of every order that is taken and answered as refused."""
         self._visible_ms: dict[str, int] = {}
         self._landings: set[asyncio.Task[object]] = set()
         self.streams: list[Stream] = []
@@ -169,6 +171,10 @@ class SimulatedVenue:
             return Outcome(outcome=outcome, code=code, message=result.reason)
         self._accepted(result.events[0].order)
         self.publish(result.events)
+        if self.happens(self.faults.denial):
+            self.strikes["denial"] += 1
+            self.denied(result.order)
+            return Outcome(outcome=OutcomeClass.REJECTED, code=VenueCode.UPSTREAM_REJECTED)
         if self.happens(self.faults.late_reject):
             _ = self.land(self._reject_later(result.order))
         return Outcome(outcome=OutcomeClass.ACCEPTED, order=venue_order(result.order))

@@ -33,6 +33,10 @@ class Witness:
         """A cancel has arrived at the venue."""
         self._judge(lambda: self.checker.on_canceled(request))
 
+    def denied(self, order: BookOrder) -> None:
+        """The venue has accepted an order and says that it refused it."""
+        self.checker.halts.deny(order.symbol, order.client_order_id)
+
     def written(self, request: PlaceRequest) -> None:
         """The connector writes an order to the venue's socket."""
         self._judge(lambda: self.checker.on_written(request))

@@ -98,6 +98,7 @@ class World:
             model, account=ACCOUNT, faults=faults, rng=rng, clock=clock, accepted=self._on_accepted
         )
         venue.canceled = witness.canceled
+        venue.denied = witness.denied
         self.scene = Scene(
             rng=rng,
             loop=loop,
@@ -212,9 +213,11 @@ class World:
         return mode if is_whole else Directive.CANCEL
 
     async def _end_halts(self) -> None:
-        """See that every execution by the venue itself is booked, and have a human end the halt."""
+        """See that what the venue did or denied is known, and have a human end the halts."""
         if not await self._holds(lambda home: self.checker.knows_forced(home.unit)):
             self._fail("F27: an execution by the venue itself is never booked")
+        if not await self._holds(lambda home: self.checker.knows_denied(home.unit)):
+            self._fail("F10: an order that was answered as refused stays open")
         for home in self.homes:
             if self.checker.halts.is_halted(home.unit.symbol) and not self._violation.done():
                 await self._release(home)

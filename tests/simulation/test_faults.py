@@ -20,6 +20,7 @@ SEEDS = 4
         ("forgotten", Faults(forget_ms=1, drop_reply=0.3, drop_event=0.5)),
         ("partial list", Faults(partial_list=0.4)),
         ("late reject", Faults(late_reject=0.3)),
+        ("denial", Faults(denial=0.2)),
         ("mass cancel", Faults(mass_cancels=2)),
         ("disaster cluster", Faults(cluster_kills=1)),
         ("forced", Faults(forced=1)),
