@@ -28,11 +28,11 @@ from opensqt.ports.exchange import (
     VenueUnavailableError,
 )
 from opensqt.ports.registry import RegistryPort
-from opensqt.simulation.freezer import Freezer
+from opensqt.simulation.freezer import FreezableClock, Freezer
 from opensqt.simulation.link_watch import PriceCheck
 from opensqt.simulation.loop import VirtualClock, first_of
 from opensqt.simulation.scene import ACCOUNT, Scene
-from opensqt.simulation.venue import SimulatedVenue, VenueConnection
+from opensqt.simulation.venue import VenueConnection
 from opensqt.simulation.witness import Witness
 
 ResultT = TypeVar("ResultT")
@@ -41,13 +41,13 @@ ResultT = TypeVar("ResultT")
 class _Writer(VenueConnection):
     """Tells the checker of every order that is written to the venue's socket."""
 
-    def __init__(
-        self, venue: SimulatedVenue, clock: VirtualClock, written: Callable[[PlaceRequest], None]
-    ) -> None:
-        super().__init__(venue, clock)
-        self._written = written
+    def __init__(self, scene: Scene, clock: VirtualClock, freezer: Freezer) -> None:
+        super().__init__(scene.venue, clock)
+        self._written = scene.witness.written
+        self._freezer = freezer
 
     async def place(self, request: PlaceRequest) -> Outcome:
+        await self._freezer.pass_by()
         self._written(request)
         return await super().place(request)
 
@@ -61,17 +61,30 @@ class Connector:
         self._is_blind = scene.faults.blind_connector
         self._observing: asyncio.Task[None] | None = None
         self.guard: ConnectorGuard | None = None
+        self.freezer = Freezer()
         self.ended: asyncio.Future[None] = scene.loop.create_future()
 
     def start(self) -> None:
         """Begin without any memory."""
         self.ended = asyncio.get_running_loop().create_future()
         scene = self._scene
-        writer = _Writer(scene.venue, scene.clock, scene.witness.written)
+        self.freezer = Freezer()
+        clock = FreezableClock(scene.loop, self.freezer)
+        writer = _Writer(scene, clock, self.freezer)
         config = GuardConfig(confirm_within_ms=None if self._is_blind else CONFIRM_WITHIN_MS)
-        self.guard = ConnectorGuard(writer, clock=scene.clock, config=config)
+        self.guard = ConnectorGuard(writer, clock=clock, config=config)
         if not self._is_blind:
-            self._observing = asyncio.get_running_loop().create_task(self._observe(self.guard))
+            self._observing = scene.loop.create_task(self._observe(self.guard, clock))
+
+    async def serve(
+        self, guard: ConnectorGuard, call: Callable[[ConnectorGuard], Awaitable[ResultT]]
+    ) -> ResultT:
+        """Do a call as long as the process goes on, and answer it then."""
+        freezer = self.freezer
+        await freezer.pass_by()
+        result = await call(guard)
+        await freezer.pass_by()
+        return result
 
     def kill(self) -> None:
         """End: calls under way are never answered, the streams break."""
@@ -82,11 +95,9 @@ class Connector:
             self.ended.set_result(None)
         self._scene.venue.cut_streams()
 
-    async def _observe(self, guard: ConnectorGuard) -> None:
-        scene = self._scene
-        await observe_forever(
-            guard, ACCOUNT, opened=self._store, clock=scene.clock, log=scene.trace.log("connector")
-        )
+    async def _observe(self, guard: ConnectorGuard, clock: VirtualClock) -> None:
+        log = self._scene.trace.log("connector")
+        await observe_forever(guard, ACCOUNT, opened=self._store, clock=clock, log=log)
 
     async def _store(self) -> RegistryPort:
         return self._scene.store
@@ -127,7 +138,7 @@ class ConnectorClient(VenuePort):
         guard, ended = self._connector.guard, self._connector.ended
         if guard is None:
             return None
-        answer = asyncio.ensure_future(call(guard))
+        answer = asyncio.ensure_future(self._connector.serve(guard, call))
         answer.add_done_callback(_heard)  # a dead process hears no exception
         await first_of(answer, ended)
         await self._alive()
@@ -206,7 +217,9 @@ class ConnectorClient(VenuePort):
         if guard is None:
             message = "no connector"
             raise VenueUnavailableError(message)
+        freezer = self._connector.freezer
         async for batch in guard.events():
+            await freezer.pass_by()
             await self._alive()
             yield batch
             for event in batch:

@@ -33,6 +33,7 @@ def plan_of(faults: Faults) -> tuple[str, ...]:
         "orchestrator": faults.orchestrator_crashes,
         "pause": faults.manager_pauses,
         "pause exchange": faults.exchange_pauses,
+        "pause connector": faults.connector_pauses,
         "stream": faults.stream_cuts,
         "silence": faults.silences,
         "ban": faults.bans,
@@ -81,6 +82,7 @@ class Disasters:
             "orchestrator": lambda _: self._operator.kill(),
             "pause": self._pause_manager,
             "pause exchange": lambda _: self._pause_exchange(),
+            "pause connector": lambda _: self._pause_connector(),
             "stream": self._cut_streams,
             "silence": self._silence,
             "ban": self._ban,
@@ -171,6 +173,13 @@ class Disasters:
         # A short pause is the more dangerous one: the gate does not notice it by itself.
         await clock.sleep_ms(rng.randint(10, rng.choice((STALE_MS, PAUSE_MS_MAX))))
         exchange.freezer.thaw()
+
+    async def _pause_connector(self) -> None:
+        """Stop the connector; what it has not written yet is too late, or not, when it goes on."""
+        freezer, rng = self._cluster.connector.freezer, self._scene.rng
+        freezer.freeze()
+        await self._scene.clock.sleep_ms(rng.randint(10, rng.choice((STALE_MS, PAUSE_MS_MAX))))
+        freezer.thaw()
 
     async def _lose_store(self) -> None:
         """Have the control store answer nobody for a while."""

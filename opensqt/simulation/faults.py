@@ -68,6 +68,7 @@ class Faults:
     manager_pauses: int = 0
     """Processes that are stopped for a while; half of them are replaced meanwhile."""
     exchange_pauses: int = 0
+    connector_pauses: int = 0
     silences: int = 0
     """Times in which the private stream stays connected and says nothing."""
     kills: int = 0
@@ -132,6 +133,7 @@ class Faults:
             outages=rng.choice((0, 0, 1)),
             manager_pauses=rng.randint(0, 2),
             exchange_pauses=rng.randint(0, 2),
+            connector_pauses=rng.choice((0, 0, 1)),
             silences=rng.randint(0, 1),
             kills=rng.randint(0, 1),
             skew_ms_max=rng.choice((0, 0, 400)),

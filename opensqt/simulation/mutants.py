@@ -32,7 +32,6 @@ from opensqt.engine import (
     stopping,
     unit_tender,
 )
-from opensqt.ports.exchange import Listing
 from opensqt.simulation import broken
 
 
@@ -311,14 +310,6 @@ MUTANTS: Final = (
         attribute="proves_absence",
         replacement=broken.absent_whatever_lists_say,
         breaks=("I1b", "I4", "I8", "I9: quarantined"),
-    ),
-    Mutant(
-        name="partial_list_is_whole",
-        meaning="a list that says that it is cut short counts as whole",
-        target=Listing,
-        attribute="is_complete",
-        replacement=property(lambda _: True, lambda _, __: None),
-        breaks=("I1b", "I2", "I3b", "I8", "I9"),
     ),
     Mutant(
         name="ended_order_believed_gone",
