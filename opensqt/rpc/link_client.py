@@ -7,7 +7,15 @@ import grpc
 
 from opensqt.market_maker.v1 import link_pb2
 from opensqt.market_maker.v1.link_pb2_grpc import SymbolLinkServiceStub
-from opensqt.ports.link import Ack, Band, Downward, LinkClosedError, LinkRefusedError, Upward
+from opensqt.ports.link import (
+    Ack,
+    Band,
+    Declare,
+    Downward,
+    LinkClosedError,
+    LinkRefusedError,
+    Upward,
+)
 from opensqt.rpc.auth import ClientSecurity
 from opensqt.rpc.batching import batches
 from opensqt.rpc.channel import (
@@ -69,15 +77,19 @@ class GrpcManagerTransport:
         )
 
     def send(self, message: Upward) -> None:
-        """Queue a message; an older band or acknowledgement that still waits is replaced."""
+        """Queue a message; an older band or acknowledgement that still waits is replaced.
+
+        What is only told waits a moment for an order to travel with.
+        """
         if self._end is not None:
             raise self._end
         match message:
             case Band() | Ack():
-                self._outbox.put_latest(type(message).__name__, message)
+                self._outbox.put_latest(type(message).__name__, message, is_patient=True)
             case _:
+                is_patient = isinstance(message, Declare)
                 try:
-                    self._outbox.put(message)
+                    self._outbox.put(message, is_patient=is_patient)
                 except OutboxFullError as error:
                     self._ended(LinkClosedError(str(error)))
                     raise LinkClosedError(str(error)) from error

@@ -80,3 +80,45 @@ def test_batches_hold_everything_in_order_within_the_size(sizes: list[int]) -> N
     assert [item for group in groups for item in group] == items
     for group in groups:
         assert sum(item.ByteSize() for item in group) <= limit or len(group) == 1
+
+
+async def test_a_patient_message_travels_with_one_that_is_not() -> None:
+    outbox: Outbox[str] = Outbox()
+    waiting = asyncio.create_task(outbox.take())
+    outbox.put("declare", is_patient=True)
+    outbox.put_latest("ack", "ack", is_patient=True)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+
+    outbox.put("place")
+    assert await waiting == ["declare", "ack", "place"]
+
+
+async def test_a_patient_message_does_not_wait_for_ever() -> None:
+    outbox: Outbox[int] = Outbox()
+    for number in range(3):
+        outbox.put(number, is_patient=True)
+        async with asyncio.timeout(5):
+            assert await outbox.take() == [number]
+
+
+async def test_what_was_patient_is_still_written_at_the_end() -> None:
+    outbox: Outbox[int] = Outbox()
+    outbox.put(1, is_patient=True)
+    outbox.end()
+    assert await outbox.take() == [1]
+    assert await outbox.take() == []
+
+
+async def test_a_patient_message_behind_a_taken_one_waits_for_its_own_moment() -> None:
+    outbox: Outbox[int] = Outbox()
+    outbox.put(1)
+    assert await outbox.take() == [1]
+    outbox.put(2, is_patient=True)
+    waiting = asyncio.create_task(outbox.take())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    async with asyncio.timeout(5):
+        assert await waiting == [2]
