@@ -237,34 +237,6 @@ async def test_cancels_have_tokens_when_orders_have_none() -> None:
     ]
 
 
-@pytest.mark.parametrize(("retry_after_ms", "pause_ms"), [(30_000, 30_000), (0, 1_000)])
-@pytest.mark.parametrize("is_cancel", [False, True])
-async def test_the_gate_is_shut_to_orders_for_as_long_as_the_venue_wants_to_be_left_alone(
-    retry_after_ms: int, pause_ms: int, *, is_cancel: bool
-) -> None:
-    setting = Setting()
-    setting.venue.outcome = setting.venue.cancel_outcome = Outcome(
-        outcome=OutcomeClass.REJECTED,
-        code=VenueCode.RATE_LIMITED,
-        retry_after_ms=retry_after_ms,
-    )
-    await (setting.cancel() if is_cancel else setting.place())
-    asked = len(setting.venue.canceled)
-
-    setting.clock.ms += pause_ms - 1
-    setting.gate.confirm(kill=KillRow(), account_epoch=7)
-    assert setting.gate.shut_reason == "the venue asks for a pause"
-    setting.venue.cancel_outcome = Outcome(outcome=OutcomeClass.ACCEPTED)
-    refused = await setting.place(number=2)
-    await setting.cancel()
-    setting.clock.ms += 1
-    setting.gate.confirm(kill=KillRow(), account_epoch=7)
-
-    assert setting.gate.shut_reason == ""
-    assert (refused.outcome, refused.code) == (OutcomeClass.NOT_SENT, VenueCode.GATE_SHUT)
-    assert len(setting.venue.canceled) == asked + 1
-
-
 def test_a_bucket_fills_with_time_and_never_overflows() -> None:
     limiter = Limiter(Rate(burst=10, per_second=10.0, cancel_share=0.0), now_ms=0)
 
