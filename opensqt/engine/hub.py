@@ -28,6 +28,7 @@ from opensqt.ports.exchange import (
     StreamState,
     TradeUpdate,
     UnknownSymbolError,
+    VenueCode,
     VenueEvent,
     VenuePort,
     VenueUnavailableError,
@@ -55,6 +56,9 @@ RECONNECT_MS: Final = 100
 FRAME_AGE_UNKNOWN_MS: Final = 3_600_000
 """Age of the newest frame before the first one."""
 SKEW_MS_MAX: Final = 500
+RULES_MS_MIN: Final = 5_000
+"""Rules read so shortly before a refusal are not read again for it: they are not its reason."""
+_BY_THE_RULES: Final = frozenset({VenueCode.RISK, VenueCode.INVALID_ORDER})
 # A manager that falls this far behind loses its connection and reconciles; the others never wait.
 PENDING_FACTS_MAX: Final = 5_000
 
@@ -90,6 +94,8 @@ class Hub:
         self._capital: dict[UnitId, Hello] = {}
         self._prices: dict[Symbol, PriceUpdate] = {}
         self._instruments: dict[Symbol, Instrument] = {}
+        self._rules_ms: dict[Symbol, int] = {}
+        """When the rules of a symbol were asked for last, monotonic time."""
         self._live = {StreamKind.PUBLIC: False, StreamKind.PRIVATE: False}
         self._frame_ms = clock.monotonic_ms() - FRAME_AGE_UNKNOWN_MS
         self._session_count = 0
@@ -373,11 +379,16 @@ class Hub:
                     session.unit, message, market=market, limits=limits
                 )
                 reply = Reply(request_id=message.request_id, outcome=outcome)
+                if outcome.code in _BY_THE_RULES:
+                    self._doubt_rules(session.unit.symbol)
             case Cancel():
                 outcome = await self._gate.cancel(session.unit, message.request)
                 reply = Reply(request_id=message.request_id, outcome=outcome)
             case Query():
                 reply = await answer(message, self._venue)
+                if reply.instrument is not None:
+                    # What the manager goes by from now on, the gate goes by as well.
+                    self._instruments[message.symbol] = reply.instrument
         try:
             transport.send(reply)
         except LinkClosedError as error:
@@ -403,11 +414,28 @@ class Hub:
 
     async def _instrument(self, symbol: Symbol) -> Instrument | None:
         if symbol not in self._instruments:
-            try:
-                self._instruments[symbol] = await self._venue.instrument(symbol)
-            except (VenueUnavailableError, UnknownSymbolError) as error:
-                self._log.warning("hub.no_instrument", symbol=symbol, reason=str(error))
+            await self._read_rules(symbol)
         return self._instruments.get(symbol)
+
+    async def _read_rules(self, symbol: Symbol) -> None:
+        self._rules_ms[symbol] = self._clock.monotonic_ms()
+        try:
+            read = await self._venue.instrument(symbol)
+        except (VenueUnavailableError, UnknownSymbolError) as error:
+            self._log.warning("hub.no_instrument", symbol=symbol, reason=str(error))
+            return
+        known, self._instruments[symbol] = self._instruments.get(symbol), read
+        if known is not None and known != read:
+            self._log.warning("hub.rules_changed", symbol=symbol)
+            for session in self._routes.get(symbol, ()):
+                # Its manager reads them when it reconciles.
+                session.gap("the venue's rules have changed")
+
+    def _doubt_rules(self, symbol: Symbol) -> None:
+        """Read the rules again after a refusal for which they may be too old."""
+        read_ms = self._rules_ms.get(symbol)
+        if read_ms is None or self._clock.monotonic_ms() - read_ms >= RULES_MS_MIN:
+            self._spawn(self._read_rules(symbol))
 
     def _disconnect(self, session: UnitSession, reason: str) -> None:
         transport = session.transport
