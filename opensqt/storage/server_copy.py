@@ -173,4 +173,4 @@ def _connected(address: str) -> Iterator["psycopg.Connection[Row]"]:
             yield connection
     except psycopg.Error as error:
         text = " ".join(str(error).split())
-        raise DatabaseError(f"cannot copy the stores of the server: {text}") from error
+        raise DatabaseError(f"cannot use the server of the stores: {text}") from error

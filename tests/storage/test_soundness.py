@@ -7,6 +7,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from opensqt.storage.control import CONTROL, open_control
@@ -27,7 +28,32 @@ def data(tmp_path: Path) -> Path:
 def test_nothing_speaks_against_a_new_folder_or_a_sound_one(tmp_path: Path, data: Path) -> None:
     assert problem_of(tmp_path / "new") == ""
     assert problem_of(data) == ""
-    assert problem_of("postgresql://127.0.0.1:1/none") == ""
+
+
+@pytest.mark.pg
+def test_nothing_speaks_against_a_new_database_or_a_sound_one(database: str) -> None:
+    assert problem_of(database) == ""
+    open_control(database, writer="t", random_bytes=RANDOM).close()
+    assert problem_of(database) == ""
+
+
+def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
+    found = problem_of("postgresql://me:hunter2@127.0.0.1:1/none")
+
+    assert "cannot use the server of the stores" in found
+    assert "start the server, or mend app.store" in found
+    assert "hunter2" not in found
+    assert "\n" not in found
+
+
+@pytest.mark.pg
+def test_a_database_that_is_not_there_or_newer_is_named(database: str) -> None:
+    assert 'database "none" does not exist' in problem_of(f"{database.rpartition('/')[0]}/none")
+    open_control(database, writer="t", random_bytes=RANDOM).close()
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("UPDATE control.meta SET value = '99' WHERE name = 'schema'")
+
+    assert "was written by a newer build: schema 99" in problem_of(database)
 
 
 def test_a_broken_store_is_named(data: Path) -> None:
