@@ -76,6 +76,8 @@ _CLOCK_SYNC_MS: Final = 60_000
 _CLOCK_RETRY_MS: Final = 5_000
 _LAST_RETRY_MS: Final = 1_000
 _RULES_MS: Final = 5 * 60 * 1_000
+_RULES_DOUBTED_MS: Final = 4_000
+"""Below the pause in which the gate asks again; each reading costs weight."""
 _CLIENT_IDS_MAX: Final = 100_000
 
 _T = TypeVar("_T")
@@ -193,9 +195,12 @@ class BinanceUsdm:
             )
         except UnknownSymbolError as error:
             return _not_sent(VenueCode.INVALID_ORDER, str(error))
-        return await self._write(
+        outcome = await self._write(
             _PLACE, params, request.client_order_id, deadline_ms=request.deadline_ms
         )
+        if outcome.code is VenueCode.INVALID_ORDER:
+            self._doubt_rules()
+        return outcome
 
     async def cancel(self, request: CancelRequest) -> Outcome:
         """Ask for a cancel once."""
@@ -249,8 +254,14 @@ class BinanceUsdm:
 
     # ----------------------------------------------------------------------------- reads
 
+    def _doubt_rules(self) -> None:
+        """Read the rules anew when next asked, unless they are newer than their change can be."""
+        read_ms = self._rules_ms
+        if read_ms is not None and self._clock.monotonic_ms() - read_ms >= _RULES_DOUBTED_MS:
+            self._rules_ms = None
+
     async def instrument(self, symbol: Symbol) -> Instrument:
-        """Return the rules of a symbol, at most five minutes old."""
+        """Return the rules of a symbol: five minutes old at most, newer than a refused order."""
         binance.venue_symbol(symbol)
         async with self._rules_lock:
             now = self._clock.monotonic_ms()

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from opensqt.ports.exchange import (
     UnknownSymbolError,
     VenueCode,
 )
+from opensqt.venues.transport import Endpoint, Reply, Transport
 from tests.fakes.waiting import until
 from tests.venues.paper_world import (
     CLOCK,
@@ -247,3 +249,27 @@ async def test_rules_balances_and_time_are_read(tmp_path: Path) -> None:
     ]
     assert abs(venue_ms - CLOCK.now_ms()) < 5_000
     assert flat.quantity == 0
+
+
+@pytest.mark.parametrize(("age_ms", "readings"), [(3_000, 1), (60_000, 2)])
+async def test_rules_are_read_again_after_a_refusal_for_which_they_may_be_too_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age_ms: int, readings: int
+) -> None:
+    asked: list[str] = []
+    call = Transport.call
+
+    async def noted(self: Transport, endpoint: Endpoint, *rest: Any, **named: Any) -> Reply:
+        asked.append(endpoint.path)
+        return await call(self, endpoint, *rest, **named)
+
+    monkeypatch.setattr(Transport, "call", noted)
+    async with paper_world(tmp_path, symbols=False) as world:
+        await world.venue.instrument(SYMBOL)
+        world.venue._rules_ms = CLOCK.monotonic_ms() - age_ms  # type: ignore[attr-defined]
+
+        refused = await world.venue.place(order("qodd", price="59000.01"))
+        await world.venue.instrument(SYMBOL)
+        await world.venue.instrument(SYMBOL)
+
+    assert (refused.outcome, refused.code) == (OutcomeClass.REJECTED, VenueCode.INVALID_ORDER)
+    assert asked.count("exchangeInfo") == readings, asked
