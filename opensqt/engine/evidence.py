@@ -35,7 +35,7 @@ class Understood:
     orphan: ClientOrderId | None = None
     """One of our own ids for which the journal has no intent."""
     is_suspect: bool = False
-    """Whether an order that was forgotten, or refused, is said to be open: late, or alive."""
+    """Whether an order that had settled and was forgotten is said to be open: late, or alive."""
 
 
 def reported(order: VenueOrder, *, evidence: Evidence, at_ms: UnixMs) -> OrderReported:
@@ -49,6 +49,19 @@ def reported(order: VenueOrder, *, evidence: Evidence, at_ms: UnixMs) -> OrderRe
         evidence=evidence,
         at_ms=at_ms,
     )
+
+
+def is_strange(fact: OrderReported, order: Order | None) -> bool:
+    """Tell whether an order is said to be open by one source and refused at the door by another.
+
+    Some venues refuse what they had taken, so either may be late, or wrong: the venue is asked.
+    """
+    if order is None:
+        return False
+    if order.status is OrderStatus.REJECTED:
+        return fact.status is OrderStatus.WORKING
+    is_refused = fact.status is OrderStatus.REJECTED and fact.evidence is Evidence.REPLY
+    return is_refused and order.status is OrderStatus.WORKING
 
 
 def contradictions(found: VenueOrder, order: Order, *, at_ms: UnixMs) -> tuple[Fact, ...]:
@@ -124,12 +137,8 @@ async def _understand_order(
     evidence: Evidence,
     at_ms: UnixMs,
 ) -> Understood:
-    kept = state.orders.get(order.client_order_id)
-    if kept is not None:
-        # What was refused was never open, unless the venue refuses what it had taken.
-        is_strange = kept.status is OrderStatus.REJECTED and order.status is OrderStatus.WORKING
-        fact = reported(order, evidence=evidence, at_ms=at_ms)
-        return Understood(fact=fact, is_suspect=is_strange)
+    if order.client_order_id in state.orders:
+        return Understood(fact=reported(order, evidence=evidence, at_ms=at_ms))
     if not is_ours(order.client_order_id, deployment=state.deployment):
         return Understood()
     known = await journal.find_order(client_order_id=order.client_order_id)

@@ -17,7 +17,7 @@ from opensqt.core.facts import (
 from opensqt.core.ids import ClientOrderId, TradeId
 from opensqt.core.orders import OrderStatus, join_report
 from opensqt.core.symbol import SymbolState, apply
-from opensqt.engine.evidence import understand
+from opensqt.engine.evidence import is_strange, understand
 from opensqt.engine.reconciler import Findings
 from opensqt.ports.clock import ClockPort
 from opensqt.ports.exchange import OrderUpdate, TradeUpdate
@@ -86,6 +86,9 @@ class Intake:
         for item in incoming:
             for fact in await self._facts(item, state, batch):
                 batch.has_trades |= isinstance(fact, TradeFilled)
+                if isinstance(fact, OrderReported):
+                    known = state.orders.get(fact.client_order_id)
+                    batch.is_suspect |= is_strange(fact, known)
                 if not await self._is_news(fact, state, booked):
                     batch.late_reports += 1
                     continue

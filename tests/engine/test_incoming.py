@@ -2,8 +2,11 @@
 
 from dataclasses import replace
 
+import pytest
+
+from opensqt.core.facts import Evidence
 from opensqt.core.orders import OrderStatus
-from opensqt.core.symbol import SymbolState
+from opensqt.core.symbol import SymbolState, apply
 from opensqt.engine.incoming import Intake
 from opensqt.simulation.journal import JournalDisk, MemoryJournal
 from tests.core.builders import UNIT, filled, reported
@@ -44,3 +47,24 @@ async def test_a_trade_of_a_forgotten_order_that_comes_twice_in_one_batch_is_boo
     batch = await intake.batch([trade, trade], replace(state, orders={}))
 
     assert batch.facts == [trade]
+
+
+@pytest.mark.parametrize(
+    ("known", "told", "evidence", "is_suspect"),
+    [
+        (OrderStatus.REJECTED, OrderStatus.WORKING, Evidence.STREAM, True),
+        (OrderStatus.WORKING, OrderStatus.REJECTED, Evidence.REPLY, True),
+        (OrderStatus.WORKING, OrderStatus.REJECTED, Evidence.STREAM, False),
+        (OrderStatus.CANCELED, OrderStatus.WORKING, Evidence.STREAM, False),
+        (OrderStatus.UNKNOWN, OrderStatus.REJECTED, Evidence.REPLY, False),
+    ],
+)
+async def test_an_order_that_is_open_and_was_refused_at_the_door_is_looked_into(
+    known: OrderStatus, told: OrderStatus, evidence: Evidence, *, is_suspect: bool
+) -> None:
+    state, order = with_order(SymbolState(unit=UNIT, deployment="000"), intent())
+    state = apply(state, reported(order.client_order_id, known))
+    intake = Intake(MemoryJournal(JournalDisk(unit=UNIT)), HandClock())
+    fact = replace(reported(order.client_order_id, told), evidence=evidence)
+
+    assert (await intake.batch([fact], state)).is_suspect is is_suspect
