@@ -8,7 +8,7 @@ import typer
 
 from opensqt.cli.exits import CommandError, Exit
 from opensqt.cli.options import ConfigOption, DataDirOption, JsonOption, StoreOption
-from opensqt.cli.place import data_dir_of, existing_run, open_run, run_path_of
+from opensqt.cli.place import data_dir_of, existing_run, open_run, refuse_unwritable, run_path_of
 from opensqt.cli.printing import Progress, print_json, say
 
 if TYPE_CHECKING:
@@ -98,6 +98,8 @@ def restore(
         raise CommandError(Exit.USAGE, "expected a FILE, or --finish alone")
     location = location_of(config, data_dir, store)
     _refuse_running(data, str(location))
+    if not dry_run:
+        refuse_unwritable(data)
     try:
         with open_run(data).lock("restore"):
             if file is None:

@@ -53,8 +53,8 @@ def up(
     files = checked_files(replay, more)
     deployment = load_deployment(config, data_dir)
     playback = checked_playback(files, speed=speed, loop=loop, deployment=deployment)
+    starting.refuse_to_start(deployment)
     layout = starting.layout_of(deployment, playback)
-    starting.refuse_to_start(layout)
     refuse_held(deployment, environment(data_dir))
     if supervise:
         raise typer.Exit(starting.supervise(layout, is_watched=False))

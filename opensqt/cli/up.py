@@ -21,7 +21,7 @@ from opensqt.cli.children import (
     make_token,
 )
 from opensqt.cli.exits import CommandError, Exit
-from opensqt.cli.place import logs_of, open_run, refuse_unwritable
+from opensqt.cli.place import existing_run, logs_of, open_run, refuse_unwritable
 from opensqt.cli.printing import Progress, complain, say, say_if_heard
 from opensqt.cli.processes import send
 from opensqt.cli.supervision import ChildSpec, ChildState, is_all_up
@@ -70,15 +70,17 @@ def refuse_second(run: RunDir) -> None:
         raise CommandError(Exit.REFUSED, message)
 
 
-def refuse_to_start(layout: Layout) -> None:
+def refuse_to_start(deployment: Deployment) -> None:
     """Raise ``CommandError`` beside another supervisor, or when a store could not be used.
 
-    What runs is looked after in any case: without it our orders could not be taken back.
+    Makes nothing but the data directory. What runs is looked after in any case: without it our
+    orders could not be taken back.
     """
-    refuse_second(layout.run)
-    deployment = layout.deployment
-    if layout.run.live_processes():
-        return
+    run = existing_run(deployment.data_dir)
+    if run is not None:
+        refuse_second(run)
+        if run.live_processes():
+            return
     refuse_unwritable(deployment.data_dir)
     problem = problem_of(deployment.store or deployment.data_dir)
     if problem:

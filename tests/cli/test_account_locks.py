@@ -11,6 +11,7 @@ import certifi
 import pytest
 
 from opensqt.config.overrides import PAPER_CA
+from opensqt.system.rundir import run_dir_path
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "opensqt.cli.main"]
@@ -64,6 +65,8 @@ class User:
         for process in self._started:
             process.kill()
             process.communicate()
+        for data in ("one", "two"):
+            shutil.rmtree(run_dir_path(self._home / data, os.environ), ignore_errors=True)
 
 
 @pytest.fixture

@@ -83,15 +83,27 @@ def test_a_damaged_control_store_is_told_by_whoever_needs_it(
     assert not (data / "b.tar").exists()
 
 
-def test_a_folder_that_cannot_be_read_leaves_no_trace_of_the_program(
+def test_nothing_is_restored_where_a_file_is(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = data / "notes.txt"
     file.write_text("mine")
 
-    assert main(["restore", "--finish", "--data-dir", str(file)]) == Exit.UNEXPECTED
+    for command in (["restore", "b.tar"], ["restore", "--finish"]):
+        assert main([*command, "--data-dir", str(file)]) == Exit.USAGE
+        assert f"data directory {file}: got no folder" in said(capsys)
 
-    assert said(capsys) == f"opensqt: {file}/restoring: Not a directory"
+
+def test_what_the_system_refuses_leaves_no_trace_of_the_program(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = data / "notes.txt"
+    file.write_text("mine")
+    command = ["serve", "paper-venue", "-c", CONFIG, "--data-dir", str(file)]
+
+    assert main(command) == Exit.UNEXPECTED
+
+    assert said(capsys) == f"opensqt: {file}/paper: Not a directory"
 
 
 def test_what_never_was_is_not_deleted(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
