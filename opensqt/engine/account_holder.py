@@ -25,7 +25,7 @@ from opensqt.ports.telemetry import LogPort
 LEASE_TTL_MS: Final = 10_000
 RENEW_MS: Final = 3_000
 POLL_MS: Final = 500
-FENCE_MS_MAX: Final = 1_000
+ANSWER_MS_MAX: Final = 1_000
 """How long a connector may take to answer; a frozen one must not cost the account its lease."""
 
 
@@ -130,6 +130,8 @@ class AccountHolder:
         while True:
             try:
                 await self._confirm()
+                if self.gate.is_adrift:
+                    await self._check_clock()
                 if self._clock.monotonic_ms() - renewed_ms >= RENEW_MS:
                     await self._renew()
                     renewed_ms = self._clock.monotonic_ms()
@@ -160,7 +162,7 @@ class AccountHolder:
     async def _fence(self, kill_epoch: int) -> None:
         epoch = self._lease.epoch
         try:
-            async with asyncio.timeout(FENCE_MS_MAX / 1_000):
+            async with asyncio.timeout(ANSWER_MS_MAX / 1_000):
                 in_flight = await self._venue.fence(account_epoch=epoch, kill_epoch=kill_epoch)
         except (VenueUnavailableError, TimeoutError) as error:
             self._log.warning("exchange.not_fenced", reason=str(error) or type(error).__name__)
@@ -168,6 +170,13 @@ class AccountHolder:
         if kill_epoch != self._fenced_kill:
             self._fenced_kill = kill_epoch
             self._log.info("exchange.fenced", epoch=epoch, kill=kill_epoch, in_flight=in_flight)
+
+    async def _check_clock(self) -> None:
+        try:
+            async with asyncio.timeout(ANSWER_MS_MAX / 1_000):
+                await self.gate.check_clock()
+        except (VenueUnavailableError, TimeoutError) as error:
+            self._log.warning("exchange.no_time", reason=str(error) or type(error).__name__)
 
     async def _renew(self) -> None:
         self._lease = await self._registry.renew_account(

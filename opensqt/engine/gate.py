@@ -39,7 +39,9 @@ HORIZON_MS: Final = 23_000
 WRITTEN_KEPT: Final = 4_000
 """Ids remembered per unit: those of minutes at the highest rate, deadlines are seconds ahead."""
 JUMP_MS_MAX: Final = 1_000
-"""Largest step of the wall clock between two looks that is still taken for time passing."""
+"""How far the wall clock may get away from the monotonic one, in steps of any size."""
+VENUE_CLOCK_MS_MAX: Final = 500
+"""How far the wall clock may be from the venue's to be trusted anew."""
 # For how long nothing is placed after a refusal that does not say how long.
 PAUSE_MS: Final = 1_000
 # USD-M futures allow 300 orders per 10 s and account; a third stays in reserve.
@@ -96,7 +98,10 @@ class Gate:
         self._kill = KillRow()
         self._account_epoch = 0
         self._is_lost = False
-        self._drift_ms = clock.now_ms() - clock.monotonic_ms()
+        self._offset_ms = clock.now_ms() - clock.monotonic_ms()
+        """Wall minus monotonic time when the wall clock was last trusted."""
+        self.is_adrift = False
+        """Whether the wall clock was set since, and no other clock has confirmed it."""
         self._jumped_until_ms = clock.monotonic_ms()
         self._is_closing = False
         self.in_flight: set[ClientOrderId] = set()
@@ -121,11 +126,24 @@ class Gate:
     def _notice_jump(self) -> None:
         # Deadlines and the ages of prices are wall time: after a step the old ones mean nothing.
         monotonic_ms = self._clock.monotonic_ms()
-        drift_ms = self._clock.now_ms() - monotonic_ms
-        if abs(drift_ms - self._drift_ms) > JUMP_MS_MAX:
-            self._log.error("gate.clock_jumped", by_ms=drift_ms - self._drift_ms)
+        drift_ms = self._clock.now_ms() - monotonic_ms - self._offset_ms
+        was_adrift, self.is_adrift = self.is_adrift, abs(drift_ms) > JUMP_MS_MAX
+        if self.is_adrift is not was_adrift:
+            self._log.error("gate.clock_jumped", by_ms=drift_ms)
             self._jumped_until_ms = monotonic_ms + HORIZON_MS
-        self._drift_ms = drift_ms
+
+    async def check_clock(self) -> None:
+        """Trust a wall clock that was set if the venue's says the same.
+
+        Raise ``VenueUnavailableError`` when the venue was not heard.
+        """
+        asked_ms = self._clock.now_ms()
+        venue_ms = await self._venue.server_time_ms()
+        latest_ms = self._clock.now_ms() + VENUE_CLOCK_MS_MAX
+        if asked_ms - VENUE_CLOCK_MS_MAX <= venue_ms <= latest_ms:
+            self._offset_ms = self._clock.now_ms() - self._clock.monotonic_ms()
+            self.is_adrift = False
+            self._log.info("gate.clock_trusted", venue_ms=venue_ms)
 
     def lose(self) -> None:
         """Shut for good: another process holds the account."""
@@ -164,8 +182,9 @@ class Gate:
     def _closed_to_opens(self) -> str:
         if self._is_closing:
             return "shutting down"
-        is_shaken = self._clock.monotonic_ms() < self._jumped_until_ms
-        if is_shaken:
+        if self.is_adrift:
+            return "the clock was set, and the venue's says another time"
+        if self._clock.monotonic_ms() < self._jumped_until_ms:
             return "the clock has jumped"
         is_blocked = self._limiter.is_blocked(now_ms=self._clock.monotonic_ms())
         return "the venue asks for a pause" if is_blocked else ""

@@ -128,6 +128,8 @@ class Stage:
     async def _confirm(self) -> None:
         while True:
             self.gate.confirm(kill=self.kill, account_epoch=1)
+            if self.gate.is_adrift:
+                await self.gate.check_clock()
             await self.clock.sleep_ms(500)
 
     async def _frames(self) -> None:

@@ -52,7 +52,7 @@ class Connector(ObedientVenue):
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__()
         self._clock = clock
-        self.is_frozen = self.is_gone = False
+        self.is_frozen = self.is_gone = self.is_right = False
         self.start()
 
     def start(self) -> None:
@@ -64,6 +64,11 @@ class Connector(ObedientVenue):
         if self.is_frozen:
             await asyncio.get_running_loop().create_future()
         return await self.guard.fence(account_epoch=account_epoch, kill_epoch=kill_epoch)
+
+    async def server_time_ms(self) -> UnixMs:
+        if self.is_frozen:
+            await asyncio.get_running_loop().create_future()
+        return self._clock.now_ms() if self.is_right else UnixMs(1)
 
     async def place(self, request: PlaceRequest) -> Outcome:
         return await self.guard.place(request)
@@ -163,7 +168,9 @@ def test_a_kill_is_not_confirmed_while_the_connector_has_not_heard_of_it() -> No
 def test_a_frozen_connector_does_not_cost_the_account_its_lease() -> None:
     async def story(place: Place) -> None:
         await place.hold()
+        place.clock.set_by(60_000)  # asks the venue for the time, too
         place.connector.is_frozen = True
+        await place.clock.sleep_ms(LEASE_TTL_MS)
 
         for _ in range(10):
             await place.clock.sleep_ms(LEASE_TTL_MS // 3)
@@ -284,5 +291,25 @@ def test_orders_of_a_unit_that_never_spoke_may_appear_as_late_as_its_row_says(
                 assert place.clock.monotonic_ms() - started_ms < late_ms + 2 * CANCEL_MS
 
         assert place.clock.monotonic_ms() - started_ms >= late_ms - POLL_MS
+
+    play(story)
+
+
+def test_a_clock_that_was_set_is_trusted_when_the_venue_says_the_same_time() -> None:
+    async def story(place: Place) -> None:
+        holder = await place.hold()
+        place.clock.set_by(60_000)
+        await place.look()
+        await place.look()
+        assert holder.gate.is_adrift
+        assert "venue's says another" in holder.gate.shut_reason
+        await place.clock.sleep_ms(2 * HORIZON_MS)
+        assert holder.gate.is_adrift
+
+        place.connector.is_right = True
+        await place.look()
+
+        assert not holder.gate.is_adrift
+        assert not holder.gate.shut_reason
 
     play(story)
