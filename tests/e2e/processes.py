@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import opensqt.bootstrap.connector
-import opensqt.bootstrap.exchange
+import opensqt.bootstrap.dialing
 import opensqt.bootstrap.symbol
 from opensqt.bootstrap.connector import Connector, ConnectorConfig
 from opensqt.bootstrap.exchange import ExchangeProcess
@@ -224,7 +224,7 @@ class _Host:
         # The composition roots find these by name.
         vars(opensqt.bootstrap.symbol)["open_journal"] = journal
         vars(opensqt.bootstrap.connector)["build_venue"] = venue
-        vars(opensqt.bootstrap.exchange)["GrpcExchange"] = connector
+        vars(opensqt.bootstrap.dialing)["GrpcExchange"] = connector
 
 
 def cut_connections() -> None:
