@@ -139,6 +139,7 @@ class ExchangeProcess:
             "frame_age_ms": hub.frame_age_ms,
             "is_live": hub.is_live,
             "attached": sorted(unit.text for unit, one in sessions.items() if one.is_attached),
+            "overflows": {unit.text: one.overflows for unit, one in sessions.items()},
             "unacknowledged": {unit.text: one.unacknowledged for unit, one in sessions.items()},
         }
 

@@ -208,6 +208,11 @@ class SymbolEngine:
         return self._stopping.is_confirmed
 
     @property
+    def facts_waiting(self) -> int:
+        """Return how many facts are not committed yet."""
+        return self._mailbox.facts_waiting + len(self._pending)
+
+    @property
     def foreign_orders(self) -> int:
         """Return how many open orders of others the symbol has at the venue, as last seen."""
         return len(self._reconciling.foreign)

@@ -63,6 +63,7 @@ def unit_status(
         "held": str(status.held) if is_applied and status.held is not None else "",
         "open_orders": len(state.live_orders),
         "foreign_orders": engine.foreign_orders,
+        "facts_waiting": engine.facts_waiting,
     }
     return answer | _money(state, now_ms)
 

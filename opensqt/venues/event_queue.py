@@ -15,7 +15,11 @@ Prices = tuple[PriceUpdate, ...]
 
 
 class EventQueue:
-    """Many writers, one consumer. Unbounded for facts: the consumer is watched, not throttled."""
+    """Many writers, one consumer.
+
+    Unbounded for facts: the consumer hands them on without waiting, and bounds what waits for each
+    receiver.
+    """
 
     def __init__(self, *, conflate_ms: int) -> None:
         self._facts: deque[VenueEvent] = deque()

@@ -115,6 +115,8 @@ async def test_a_unit_quotes_and_says_so(place: Place) -> None:
     await until(lambda: len(place.open_ids) >= 3)
     snapshot = symbol.snapshot()
     assert (snapshot["epoch"], snapshot["revision"], snapshot["restarts"]) == (1, 1, 0)
+    assert snapshot["facts_waiting"] == 0
+    assert exchange.snapshot()["overflows"] == {UNIT.text: 0}
     assert Decimal(str(snapshot["price"])) > 0
     assert exchange.snapshot()["attached"] == [UNIT.text]
     assert exchange.state == "open"
