@@ -1,8 +1,10 @@
 """The way of a decision: heard in the symbol process, committed, sent, read by the venue.
 
 A venue, a connector, an exchange process and one or ten symbol processes, all production code,
-over TLS, gRPC and unix sockets. The market steps between two prices, and each step makes each unit
-decide on exactly one order: a buy that was filled is offered one level up, and the other way round.
+over TLS, gRPC and unix sockets. The market steps between two prices. Driven by fills, each step
+makes each unit decide on exactly one order: a buy that was filled is offered one level up, and the
+other way round. Driven by prices, each step down opens one level below an order that stays open,
+and each step up takes it back: half as many orders a second, because the gate counts cancels too.
 """
 
 import asyncio
@@ -43,17 +45,40 @@ FOLDER = "/tmp"
 """Short, because paths of unix sockets are; where the journals lie."""
 PER_SECOND = 20
 SAMPLES = 1_000
+ALONE = Symbol("BTCUSDT:perp")
 TOGETHER = 10
 ROUNDS = 60
 ROUND_S = 0.5
-GRID = GridConfig(
-    price_interval=Decimal("0.5"),
-    price_interval_unit=IntervalUnit.PERCENT,
-    order_quantity=Decimal(200),
-    buy_window_size=1,
-    sell_window_size=1,
-    hysteresis=2,
-)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drive:
+    """What makes the units decide."""
+
+    low: Decimal
+    """Where the market steps down to, in intervals above the anchor."""
+    high: Decimal
+    hysteresis: int
+    trigger: str
+    """Which orders count, by what they were decided on; empty = all."""
+
+    @property
+    def grid(self) -> GridConfig:
+        """Return the grid of every unit."""
+        return GridConfig(
+            price_interval=Decimal("0.5"),
+            price_interval_unit=IntervalUnit.PERCENT,
+            order_quantity=Decimal(200),
+            buy_window_size=1,
+            sell_window_size=1,
+            hysteresis=self.hysteresis,
+        )
+
+
+# A little beyond the level below, where we buy, and beyond the anchor, where we sell.
+FILLS = Drive(low=Decimal("-1.05"), high=Decimal("0.05"), hysteresis=2, trigger="")
+# So close to our order, one interval down, that the level below it opens; and back.
+PRICES = Drive(low=Decimal("-0.95"), high=Decimal(0), hysteresis=0, trigger="price")
 BUDGETS = {"simple": (2.5, 12.0, 30.0), "dbos": (5.5, 25.0, 120.0)}
 """Milliseconds: median and p99 of one symbol, slowest of ten that decide at the same instant."""
 
@@ -62,14 +87,21 @@ def run(_: Plan) -> list[Row]:
     """Measure both engines, one symbol and ten."""
     rows = []
     for engine, (median, tail, slowest) in BUDGETS.items():
-        alone = measured(engine, [Symbol("BTCUSDT:perp")], steps=SAMPLES, every_s=1 / PER_SECOND)
+        alone = measured(engine, [ALONE], steps=SAMPLES, every_s=1 / PER_SECOND)
         taken = sorted(alone.delays.values())
+        priced = measured(engine, [ALONE], steps=SAMPLES, every_s=1 / PER_SECOND, drive=PRICES)
+        swift = sorted(priced.delays.values())
         ten = measured(engine, sorted(INSTRUMENTS)[:TOGETHER], steps=ROUNDS, every_s=ROUND_S)
         slow = sorted(ten.slowest(TOGETHER))
         rows += [
             Row(name=f"decision.{engine}_samples", value=len(taken), unit="1"),
             Row(name=f"decision.{engine}_p50", value=at(taken, 0.5), unit="ms", budget=median),
             Row(name=f"decision.{engine}_p99", value=at(taken, 0.99), unit="ms", budget=tail),
+            Row(name=f"decision.{engine}_price_samples", value=len(swift), unit="1"),
+            Row(
+                name=f"decision.{engine}_price_p50", value=at(swift, 0.5), unit="ms", budget=median
+            ),
+            Row(name=f"decision.{engine}_price_p99", value=at(swift, 0.99), unit="ms", budget=tail),
             Row(
                 name=f"decision.{engine}_slowest_of_{TOGETHER}",
                 value=at(slow, 0.5),
@@ -124,11 +156,18 @@ class Found:
         return found
 
 
-def measured(engine: str, symbols: Sequence[Symbol], *, steps: int, every_s: float) -> Found:
+def measured(
+    engine: str,
+    symbols: Sequence[Symbol],
+    *,
+    steps: int,
+    every_s: float,
+    drive: Drive = FILLS,
+) -> Found:
     """Let the market step, end the processes, return what they noted."""
     with tempfile.TemporaryDirectory(prefix="oqd-", dir=FOLDER) as name:
         folder = Path(name)
-        with running(folder, engine, symbols) as market:
+        with running(folder, engine, symbols, drive) as market:
             moments = market.step(steps, every_s=every_s)
         load = os.getloadavg()[0]
         print(f"  {engine}, {len(symbols)} symbols: load {load:.1f}", file=sys.stderr, flush=True)
@@ -138,18 +177,21 @@ def measured(engine: str, symbols: Sequence[Symbol], *, steps: int, every_s: flo
 
 
 @contextmanager
-def running(folder: Path, engine: str, symbols: Sequence[Symbol]) -> Iterator["Market"]:
+def running(
+    folder: Path, engine: str, symbols: Sequence[Symbol], drive: Drive
+) -> Iterator["Market"]:
     """Start everything and yield once each step of the market makes one order for each unit."""
     upgrade(folder, writer="bench", random_bytes=fresh_bytes())
     units = [UnitId(account=ACCOUNT, symbol=symbol) for symbol in symbols]
-    asyncio.run(_register(folder, units))
+    asyncio.run(_register(folder, units, drive.grid))
     with ExitStack() as stack:
         stack.enter_context(part("decision_part", "venue", folder))
-        market = Market((folder / CONTROL).read_text("utf-8"), symbols)
+        market = Market((folder / CONTROL).read_text("utf-8"), symbols, drive)
         stack.enter_context(part("part", "connector", folder))
         stack.enter_context(part("part", "exchange", folder))
         for unit in units:
-            stack.enter_context(part("decision_part", "symbol", folder, unit.path, engine))
+            asked = (unit.path, engine, drive.trigger)
+            stack.enter_context(part("decision_part", "symbol", folder, *asked))
         wait_for(lambda: market.has_orders(len(symbols)) or None, "an order of every unit")
         # The first step down opens one level more, which stays.
         _ = market.step(4, every_s=1.0)
@@ -159,18 +201,16 @@ def running(folder: Path, engine: str, symbols: Sequence[Symbol]) -> Iterator["M
 class Market:
     """The venue's market, scripted."""
 
-    def __init__(self, control: str, symbols: Sequence[Symbol]) -> None:
+    def __init__(self, control: str, symbols: Sequence[Symbol], drive: Drive) -> None:
         """Know where every symbol stands and between which prices it steps."""
         self._control = control
         anchors = {symbol: PROFILES[symbol].price for symbol in symbols}
         self._sides: list[dict[str, str]] = [{}, {}]
         for symbol, anchor in anchors.items():
             tick = INSTRUMENTS[symbol].tick_size
-            interval = anchor * GRID.price_interval / 100
-            # A little beyond the level below, where we buy, and beyond the anchor, where we sell.
-            low = anchor - interval * Decimal("1.05")
-            high = anchor + interval * Decimal("0.05")
-            for side, price in zip(self._sides, (low, high), strict=True):
+            interval = anchor * drive.grid.price_interval / 100
+            for side, distance in zip(self._sides, (drive.low, drive.high), strict=True):
+                price = anchor + interval * distance
                 side[venue_symbol(symbol)] = to_text(floor_to(price, tick))
         self._anchors = {venue_symbol(one): to_text(anchors[one]) for one in anchors}
 
@@ -201,9 +241,9 @@ class Market:
             return json.load(answer)
 
 
-async def _register(folder: Path, units: Sequence[UnitId]) -> None:
+async def _register(folder: Path, units: Sequence[UnitId], grid: GridConfig) -> None:
     registry = open_control(folder, writer="bench", random_bytes=fresh_bytes())
-    config = codec.encode(UnitConfig(capital=Decimal(10_000), grid=GRID))
+    config = codec.encode(UnitConfig(capital=Decimal(10_000), grid=grid))
     for unit in units:
         row = UnitRecord(
             unit=unit,

@@ -1,9 +1,10 @@
 """One process of the way of a decision: venue or symbol; `part` has connector and exchange.
 
-`python -m tests.bench.decision_part venue FOLDER` or `… symbol FOLDER UNIT ENGINE`. All of it is
-production code; what is added stamps two moments of each order: when its process heard of what it
-decided on, and when the venue had read the request. Stamps are wall nanoseconds of one machine and
-are written to the folder when the process is told to end.
+`python -m tests.bench.decision_part venue FOLDER` or `… symbol FOLDER UNIT ENGINE TRIGGER`, where
+only orders decided on TRIGGER count, all when it is empty. All of it is production code; what is
+added stamps two moments of each order: when its process heard of what it decided on, and when the
+venue had read the request. Stamps are wall nanoseconds of one machine and are written to the folder
+when the process is told to end.
 """
 
 import asyncio
@@ -95,8 +96,9 @@ async def venue(folder: Path) -> None:
 class Watch:
     """Stamps each order with the moment its process first heard of something after deciding."""
 
-    def __init__(self) -> None:
-        """Note nothing before ``install``."""
+    def __init__(self, trigger: str) -> None:
+        """Note nothing before ``install``, and then only orders decided on ``trigger``."""
+        self._trigger = trigger
         self.decided: dict[str, int] = {}
         self._heard_ns = 0
 
@@ -113,7 +115,7 @@ class Watch:
                 self._heard_ns = 0
 
         def placing(executor: Executor, intended: OrderIntended) -> "asyncio.Task[None]":
-            if self._heard_ns:
+            if self._heard_ns and self._trigger in ("", intended.trigger):
                 self.decided[intended.client_order_id] = self._heard_ns
             return place(executor, intended)
 
@@ -130,11 +132,11 @@ class Watch:
         setattr(SymbolEngine, name, heard)
 
 
-async def symbol(folder: Path, path: str, engine: str) -> None:
+async def symbol(folder: Path, path: str, engine: str, trigger: str) -> None:
     """Run one unit's process; note when it heard of what its orders were decided on."""
     unit = unit_of_path(path)
     assert unit is not None, f"{path} names no unit"
-    watch = Watch()
+    watch = Watch(trigger)
     watch.install()
     process = SymbolProcess(unit, runtime(folder, engine=engine), ended=sys.exit)
     await process.start()
