@@ -463,15 +463,17 @@ class VenueConnection:
 
     async def events(self) -> AsyncIterator[tuple[VenueEvent, ...]]:
         """Yield events of a new stream until it is cut."""
-        self._stream = Stream()
-        self._venue.streams.append(self._stream)
+        # Of this call: the connector serves two exchange processes while one is replaced, and each
+        # hears the end of its own stream.
+        stream = self._stream = Stream()
+        self._venue.streams.append(stream)
         now_ms = self._clock.now_ms()
         yield tuple(
             StreamState(kind=kind, phase=StreamPhase.LIVE, reason="connected", at_ms=now_ms)
             for kind in StreamKind
         )
         while True:
-            event = await self._stream.queue.get()
+            event = await stream.queue.get()
             if event is None or self._is_dead:
                 return
             yield (event,)
