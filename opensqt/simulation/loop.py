@@ -54,8 +54,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def __init__(self) -> None:
         super().__init__()
-        # Asked for every task and future: ``bool()`` is the quickest way to say False.
-        self.get_debug = bool  # type: ignore[method-assign]
+        # Asked for every task and future.
+        self.get_debug = bool  # type: ignore[method-assign]  # the quickest way to say False
         self.now_s = 0.0
         """Virtual seconds since the start."""
         self.now_ms = 0
