@@ -150,6 +150,7 @@ class Hub:
                 self._route(event.trade.symbol, event, now_ms)
             case FrameAge():
                 self._note_frame(age_ms=event.public_ms)
+                self._drop_stale(event)
             case StreamState():
                 self._on_stream(event)
 
@@ -158,6 +159,13 @@ class Hub:
         self._note_frame(age_ms=max(now_ms - price.read_ms, 0))
         for session in self._routes.get(price.symbol, ()):
             session.offer_price(price, now_ms=now_ms, age_ms=max(now_ms - price.read_ms, 0))
+
+    def _drop_stale(self, event: FrameAge) -> None:
+        # Nothing is opened on a price that its own stream does not keep up.
+        for symbol in event.stale:
+            price = self._prices.get(symbol)
+            if price is not None and price.read_ms <= event.at_ms:
+                del self._prices[symbol]
 
     def _note_frame(self, *, age_ms: int) -> None:
         self._frame_ms = max(self._frame_ms, self._clock.monotonic_ms() - age_ms)

@@ -232,6 +232,8 @@ class FrameAge:
     public_ms: int
     private_ms: int
     at_ms: UnixMs
+    stale: tuple[Symbol, ...] = ()
+    """Symbols whose prices are known to be old, or may be, although the socket is alive."""
 
 
 VenueEvent: TypeAlias = PriceUpdate | OrderUpdate | TradeUpdate | StreamState | FrameAge

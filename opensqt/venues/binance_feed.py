@@ -15,6 +15,7 @@ from opensqt.ports.telemetry import LogPort
 from opensqt.venues.codec.binance import venue_symbol
 from opensqt.venues.event_queue import EventQueue
 from opensqt.venues.native_stream import STREAMS_PER_SOCKET_MAX, Feed, PriceBoard, PublicReader
+from opensqt.venues.quote_watch import AskQuote, QuoteWatch
 from opensqt.venues.socket_keeper import SocketConfig, SocketKeeper
 from opensqt.venues.user_stream import ListenKeys, UserReader
 
@@ -33,20 +34,22 @@ _CONFLATE_MS: Final = 2
 class BinanceFeed:
     """Everything the venue pushes."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it reaches, and whom it tells
         self,
         *,
         session: aiohttp.ClientSession,
         keys: ListenKeys,
         seen: Callable[[OrderUpdate], None],
         last_wanted: Callable[[Symbol], None],
+        quote_of: AskQuote,
         clock: ClockPort,
         log: LogPort,
     ) -> None:
         """Connect nothing yet.
 
         ``seen`` is told of every order before its update is queued, ``last_wanted`` of symbols
-        whose last price must be asked for: a quote alone makes no price.
+        whose last price must be asked for: a quote alone makes no price. ``quote_of`` asks for the
+        quote of a symbol that has been silent.
         """
         self._session = session
         self._clock = clock
@@ -64,6 +67,9 @@ class BinanceFeed:
         self._market = self._reader(_MARKET_URL, (Feed.MARK,))
         self._user = UserReader(
             _PRIVATE_URL, keys=keys, events=self._events, seen=seen, clock=clock, log=log
+        )
+        self._quotes = QuoteWatch(
+            self._board, ask=quote_of, renew=self._public.renew, clock=clock, log=log
         )
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -88,6 +94,7 @@ class BinanceFeed:
         self.run("market", self._when_watched(self._keeper(market, self._market)))
         self.run("keep_alive", self._user.keep_alive_forever())
         self.run("frame_age", self._tell_age_forever())
+        self.run("quotes", self._quotes.run())
 
     def run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Run endless work beside the streams; its failure ends the event stream."""
@@ -164,5 +171,6 @@ class BinanceFeed:
                     public_ms=max(now - self._board.newest_read_ms, 0),
                     private_ms=max(now - self._user.newest_read_ms, 0),
                     at_ms=now,
+                    stale=tuple(sorted(self._board.stale)),
                 )
             )

@@ -9,6 +9,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 import aiohttp
@@ -55,6 +56,7 @@ DOMAINS: Final = frozenset({"binance.com"})
 _TIME: Final = Endpoint(path="time", section="fapiPublic", method="GET")
 _RULES: Final = Endpoint(path="exchangeInfo", section="fapiPublic", method="GET")
 _LAST_PRICE: Final = Endpoint(path="ticker/price", section="fapiPublic", method="GET")
+_QUOTE: Final = Endpoint(path="ticker/bookTicker", section="fapiPublic", method="GET", weight=2)
 _PLACE: Final = Endpoint(path="order", section="fapiPrivate", method="POST", weight=0)
 _CANCEL: Final = Endpoint(path="order", section="fapiPrivate", method="DELETE")
 _FIND: Final = Endpoint(path="order", section="fapiPrivate", method="GET")
@@ -134,6 +136,7 @@ class BinanceUsdm:
             keys=_Keys(send=self._send_key),
             seen=lambda update: self._remember(update.order),
             last_wanted=self._want_last,
+            quote_of=self._ask_quote,
             clock=clock,
             log=log,
         )
@@ -348,6 +351,11 @@ class BinanceUsdm:
     async def watch(self, symbols: frozenset[Symbol]) -> None:
         """Set which symbols' prices are wanted; sockets stay open."""
         await self._feed.watch(symbols)
+
+    async def _ask_quote(self, symbol: Symbol) -> tuple[Decimal, Decimal]:
+        params: binance.Params = {"symbol": binance.venue_symbol(symbol)}
+        reply = await self._read(_QUOTE, params, ReadPriority.STATE)
+        return _decoded(binance.ticker_quote_of, reply)
 
     def _want_last(self, symbol: Symbol) -> None:
         seeding = asyncio.create_task(self._seed_last(symbol))

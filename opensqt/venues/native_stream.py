@@ -95,6 +95,8 @@ class PriceBoard:
         self._slots: dict[bytes, _Slot] = {}
         self._books: dict[Symbol, _Book] = {}
         self._dirty: list[_Slot] = []
+        self.stale: set[Symbol] = set()
+        """Symbols whose quotes have stalled, until the next one comes."""
         self.newest_read_ms = 0
         """When the socket of the quotes was last known to be alive; 0 before the first frame.
 
@@ -110,6 +112,7 @@ class PriceBoard:
 
     def watch(self, symbols: frozenset[Symbol]) -> None:
         """Set the watched symbols; what is known of those that stay is kept."""
+        self.stale &= symbols
         for symbol in self.symbols - symbols:
             del self._books[symbol]
             for feed in Feed:
@@ -141,6 +144,38 @@ class PriceBoard:
             book.bid = book.ask = book.last = None
         self._forgotten()
 
+    def quote(self, symbol: Symbol) -> tuple[Decimal | None, Decimal | None]:
+        """Return the newest (bid, ask) read, None where there is none."""
+        slot = self._slots.get(stream_name(symbol, Feed.QUOTE).encode())
+        if slot is None:
+            return None, None
+        if slot.is_dirty and slot.frame:
+            self._decode(slot)  # left dirty: the consumer is still to be told
+        return slot.book.bid, slot.book.ask
+
+    def quoted_ms(self, symbol: Symbol) -> int:
+        """Return when the newest quote was read or confirmed, wall time; 0 = never."""
+        slot = self._slots.get(stream_name(symbol, Feed.QUOTE).encode())
+        return 0 if slot is None else slot.read_ms
+
+    def confirm(self, symbol: Symbol, *, at_ms: int) -> None:
+        """Note that the newest quote was still the venue's at that time."""
+        slot = self._slots.get(stream_name(symbol, Feed.QUOTE).encode())
+        if slot is not None:
+            slot.read_ms = max(slot.read_ms, at_ms)
+
+    def drop(self, symbol: Symbol) -> None:
+        """Forget the quote of a symbol: no price is told before the next one."""
+        book = self._books.get(symbol)
+        if book is None:
+            return
+        slot = self._slots[stream_name(symbol, Feed.QUOTE).encode()]
+        if slot.is_dirty:
+            slot.is_dirty = False
+            self._dirty.remove(slot)
+        book.bid = book.ask = None
+        self.stale.add(symbol)
+
     def heard(self) -> None:
         """Note that the socket of the quotes answered: what it had to say before was read."""
         self.newest_read_ms = self._now()
@@ -154,6 +189,8 @@ class PriceBoard:
         now_ms = self._now()
         if slot.feed is not Feed.MARK:
             self.newest_read_ms = now_ms
+        if slot.feed is Feed.QUOTE and self.stale:
+            self.stale.discard(slot.book.symbol)
         # Settlements of the insurance fund and the like come as trades without a market price.
         if slot.feed is Feed.TRADE and _ORDER_BOOK_TRADE not in frame and _TRADE_KIND in frame:
             return True
@@ -200,6 +237,14 @@ class PriceBoard:
         return True
 
 
+def _answer_id(frame: bytes) -> int | None:
+    try:
+        number = mapping_of(orjson.loads(frame)).get("id")
+    except (orjson.JSONDecodeError, PayloadError):
+        return None
+    return number if isinstance(number, int) else None
+
+
 def stream_name(symbol: Symbol, feed: Feed) -> str:
     """Return ``btcusdt@bookTicker``."""
     return f"{binance.venue_symbol(symbol).lower()}@{feed.value}"
@@ -229,6 +274,8 @@ class PublicReader(SocketReader):
         self._socket: OpenSocket | None = None
         self._subscribed: frozenset[str] = frozenset()
         self._request_id = 0
+        self._asked: dict[int | None, list[str]] = {}
+        """Streams of the requests that were not answered yet."""
         self._changing = asyncio.Lock()
 
     @property
@@ -240,6 +287,7 @@ class PublicReader(SocketReader):
 
     async def opened(self, socket: OpenSocket) -> None:
         self._socket, self._subscribed = socket, frozenset()
+        self._asked.clear()
         if self._brings_quotes and self._was_open:
             self._board.forget()
         self._was_open = True
@@ -255,6 +303,18 @@ class PublicReader(SocketReader):
         except ConnectionError as error:
             # The next connection subscribes to everything wanted.
             self._log.info("stream.subscribe_deferred", reason=str(error))
+
+    async def renew(self, symbol: Symbol) -> None:
+        """Subscribe to a symbol anew, by itself: what the venue refuses concerns no other."""
+        names = frozenset(stream_name(symbol, feed) for feed in self._feeds)
+        async with self._changing:
+            if self._socket is None or not names & self._subscribed:
+                return
+            try:
+                await self._request("UNSUBSCRIBE", names)
+                await self._request("SUBSCRIBE", names)
+            except ConnectionError as error:
+                self._log.info("stream.subscribe_deferred", reason=str(error))
 
     def read(self, frame: bytes) -> None:
         if not self._board.read(frame):
@@ -286,12 +346,19 @@ class PublicReader(SocketReader):
             params = names[start : start + _STREAMS_PER_REQUEST]
             text = json.dumps({"method": method, "params": params, "id": self._request_id})
             assert self._socket is not None
+            self._asked[self._request_id] = params
             await self._socket.send_text(text)
 
     def _answered(self, frame: bytes) -> None:
         # {"result":null,"id":1} is an answer without complaint; the rest is worth a line.
-        if b'"result":null' not in frame and not frame.startswith(b'{"stream"'):
-            self._log.warning("stream.unexpected_frame", frame=frame[:200])
+        if frame.startswith(b'{"stream"'):
+            return
+        number = _answer_id(frame)
+        streams = self._asked.pop(number, ())
+        if b'"result":null' in frame:
+            return
+        # Who has no quotes has no price, and is subscribed anew by the watch over quotes.
+        self._log.error("stream.refused", streams=streams[:3], count=len(streams), said=frame[:200])
 
     def _tell(self, phase: StreamPhase, reason: str) -> None:
         if not self._brings_quotes:

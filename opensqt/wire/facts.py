@@ -347,6 +347,7 @@ def encode_event(event: VenueEvent, *, sequence: int = 0) -> facts_pb2.VenueEven
                     public_age_ms=event.public_ms,
                     private_age_ms=event.private_ms,
                     at_ms=event.at_ms,
+                    stale=event.stale,
                 )
             )
 
@@ -372,6 +373,7 @@ def decode_event(message: facts_pb2.VenueEvent) -> VenueEvent:
                 public_ms=message.frame_age.public_age_ms,
                 private_ms=message.frame_age.private_age_ms,
                 at_ms=UnixMs(message.frame_age.at_ms),
+                stale=tuple(map(Symbol, message.frame_age.stale)),
             )
         case unset:
             raise WireError("event", expected="one event", got=unset)

@@ -242,6 +242,21 @@ async def test_a_price_from_before_an_outage_is_not_made_fresh_by_other_frames()
         assert (await stage.manager.place(request_of(price="14"))).code is VenueCode.RISK
 
 
+async def test_a_price_its_own_stream_does_not_keep_up_opens_nothing() -> None:
+    async with Stage().running() as stage:
+        stage.price("15")
+        await until(lambda: bool(stage.owner.prices))
+        codes = []
+        for number, later_ms in ((1, -1), (2, 1)):
+            at_ms = UnixMs(stage.clock.now_ms() + later_ms)
+            age = FrameAge(public_ms=0, private_ms=0, at_ms=at_ms, stale=(SYMBOL,))
+            stage.venue.feed.put_nowait((age,))
+            await until(stage.venue.feed.empty)
+            codes.append((await stage.manager.place(request_of(number, price="14"))).code)
+
+        assert codes == [VenueCode.NONE, VenueCode.RISK]
+
+
 async def test_a_symbol_the_venue_does_not_know_ends_no_link() -> None:
     stage = Stage()
 

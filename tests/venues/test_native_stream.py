@@ -282,7 +282,7 @@ async def test_prices_come_from_the_socket() -> None:
         await until(world.prices)
 
     assert world.prices()[-1].bid == 10
-    assert "stream.unexpected_frame" not in world.log.events()
+    assert "stream.refused" not in world.log.events()
 
 
 async def test_what_is_wanted_is_subscribed_when_the_socket_opens() -> None:
@@ -317,6 +317,25 @@ async def test_a_change_of_symbols_keeps_the_socket() -> None:
     ]
     assert len(world.server.peers) == 1
     assert world.stream.phases() == [LIVE]
+
+
+async def test_what_the_venue_refuses_is_said_and_subscribed_again_by_itself() -> None:
+    async with connected(BTC, ETH) as world:
+        await until(lambda: world.server.peers[0].texts)
+        refusal = '{"error":{"code":2,"msg":"unknown symbol"},"id":1}'
+        await world.server.peers[0].send('{"result":null,"id":7}', refusal)
+        await until(lambda: "stream.refused" in world.log.events())
+        await world.reader.renew(ETH)
+        await world.reader.renew(Symbol("XRPUSDT:perp"))
+        await until(lambda: len(world.server.peers[0].texts) >= 3)
+
+    refused = [fields for _, event, fields in world.log.lines if event == "stream.refused"]
+    assert [one["count"] for one in refused] == [4]
+    eth = ["ethusdt@bookTicker", "ethusdt@trade"]
+    assert [(one["method"], one["params"]) for one in world.requests()[1:]] == [
+        ("UNSUBSCRIBE", eth),
+        ("SUBSCRIBE", eth),
+    ]
 
 
 async def test_many_symbols_are_subscribed_in_pieces() -> None:
@@ -439,4 +458,4 @@ async def test_a_socket_without_a_subscription_may_be_silent() -> None:
 async def test_a_complaint_of_the_venue_is_logged() -> None:
     async with connected() as world:
         await world.server.peers[0].send('{"error":{"code":2,"msg":"Invalid request"},"id":1}')
-        await until(lambda: "stream.unexpected_frame" in world.log.events())
+        await until(lambda: "stream.refused" in world.log.events())

@@ -172,7 +172,13 @@ stream_states = st.builds(
     reason=texts,
     at_ms=times,
 )
-frame_ages = st.builds(FrameAge, public_ms=numbers, private_ms=numbers, at_ms=times)
+frame_ages = st.builds(
+    FrameAge,
+    public_ms=numbers,
+    private_ms=numbers,
+    at_ms=times,
+    stale=st.lists(symbols, max_size=3).map(tuple),
+)
 order_updates = st.builds(OrderUpdate, order=orders)
 trade_updates = st.builds(TradeUpdate, trade=trades)
 EVENTS: dict[type, SearchStrategy[Any]] = {

@@ -25,21 +25,21 @@ _sym_db = _symbol_database.Default()
 from opensqt.market_maker.v1 import types_pb2 as opensqt_dot_market__maker_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#opensqt/market_maker/v1/facts.proto\x12\x17opensqt.market_maker.v1\x1a#opensqt/market_maker/v1/types.proto\"\x90\x01\n\tPriceTick\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x0b\n\x03\x62id\x18\x02 \x01(\t\x12\x0b\n\x03\x61sk\x18\x03 \x01(\t\x12\x0c\n\x04last\x18\x04 \x01(\t\x12\x0c\n\x04mark\x18\x05 \x01(\t\x12\x15\n\rvenue_time_ms\x18\x06 \x01(\x03\x12\x14\n\x0cread_time_ms\x18\x07 \x01(\x03\x12\x10\n\x08sequence\x18\x08 \x01(\x03\"\xad\x02\n\x0bOrderReport\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x17\n\x0f\x63lient_order_id\x18\x02 \x01(\t\x12\x16\n\x0evenue_order_id\x18\x03 \x01(\t\x12\x30\n\x04side\x18\x04 \x01(\x0e\x32\".opensqt.market_maker.v1.OrderSide\x12\r\n\x05price\x18\x05 \x01(\t\x12\x10\n\x08quantity\x18\x06 \x01(\t\x12\x1b\n\x13\x63umulative_quantity\x18\x07 \x01(\t\x12\x34\n\x06status\x18\x08 \x01(\x0e\x32$.opensqt.market_maker.v1.OrderStatus\x12\x13\n\x0breduce_only\x18\t \x01(\x08\x12\x12\n\nupdated_ms\x18\n \x01(\x03\x12\x0e\n\x06reason\x18\x0b \x01(\t\"\xf4\x01\n\x0bTradeReport\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x10\n\x08trade_id\x18\x02 \x01(\t\x12\x16\n\x0evenue_order_id\x18\x03 \x01(\t\x12\x17\n\x0f\x63lient_order_id\x18\x04 \x01(\t\x12\x30\n\x04side\x18\x05 \x01(\x0e\x32\".opensqt.market_maker.v1.OrderSide\x12\r\n\x05price\x18\x06 \x01(\t\x12\x10\n\x08quantity\x18\x07 \x01(\t\x12\x0b\n\x03\x66\x65\x65\x18\x08 \x01(\t\x12\x11\n\tfee_asset\x18\t \x01(\t\x12\x10\n\x08is_maker\x18\n \x01(\x08\x12\r\n\x05\x61t_ms\x18\x0b \x01(\x03\"\x94\x01\n\x0bStreamState\x12\x31\n\x04kind\x18\x01 \x01(\x0e\x32#.opensqt.market_maker.v1.StreamKind\x12\x33\n\x05phase\x18\x02 \x01(\x0e\x32$.opensqt.market_maker.v1.StreamPhase\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\r\n\x05\x61t_ms\x18\x04 \x01(\x03\"H\n\x08\x46rameAge\x12\x15\n\rpublic_age_ms\x18\x01 \x01(\x03\x12\x16\n\x0eprivate_age_ms\x18\x02 \x01(\x03\x12\r\n\x05\x61t_ms\x18\x03 \x01(\x03\"\xa8\x02\n\nVenueEvent\x12\x33\n\x05price\x18\x01 \x01(\x0b\x32\".opensqt.market_maker.v1.PriceTickH\x00\x12\x35\n\x05order\x18\x02 \x01(\x0b\x32$.opensqt.market_maker.v1.OrderReportH\x00\x12\x35\n\x05trade\x18\x03 \x01(\x0b\x32$.opensqt.market_maker.v1.TradeReportH\x00\x12\x36\n\x06stream\x18\x04 \x01(\x0b\x32$.opensqt.market_maker.v1.StreamStateH\x00\x12\x36\n\tframe_age\x18\x05 \x01(\x0b\x32!.opensqt.market_maker.v1.FrameAgeH\x00\x42\x07\n\x05\x65vent\"\x8a\x01\n\x07Listing\x12\x34\n\x06orders\x18\x01 \x03(\x0b\x32$.opensqt.market_maker.v1.OrderReport\x12\x34\n\x06trades\x18\x02 \x03(\x0b\x32$.opensqt.market_maker.v1.TradeReport\x12\x13\n\x0bis_complete\x18\x03 \x01(\x08\"]\n\x0ePositionReport\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\t\x12\x15\n\raverage_price\x18\x03 \x01(\t\x12\x12\n\nmark_price\x18\x04 \x01(\t\"<\n\rBalanceReport\x12\r\n\x05\x61sset\x18\x01 \x01(\t\x12\x0c\n\x04\x66ree\x18\x02 \x01(\t\x12\x0e\n\x06locked\x18\x03 \x01(\t\"\xa8\x02\n\x10InstrumentReport\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x14\n\x0cvenue_symbol\x18\x02 \x01(\t\x12\x12\n\nbase_asset\x18\x03 \x01(\t\x12\x13\n\x0bquote_asset\x18\x04 \x01(\t\x12\x11\n\ttick_size\x18\x05 \x01(\t\x12\x10\n\x08lot_size\x18\x06 \x01(\t\x12\x14\n\x0cquantity_min\x18\x07 \x01(\t\x12\x14\n\x0cquantity_max\x18\x08 \x01(\t\x12\x14\n\x0cnotional_min\x18\t \x01(\t\x12\x15\n\rcontract_size\x18\n \x01(\t\x12\x17\n\x0forders_open_max\x18\x0b \x01(\x05\x12\x1a\n\x12reduce_only_exempt\x18\x0c \x01(\x08\x12\x12\n\nprice_band\x18\r \x01(\t\"\xba\x01\n\x0cOrderOutcome\x12<\n\routcome_class\x18\x01 \x01(\x0e\x32%.opensqt.market_maker.v1.OutcomeClass\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x33\n\x05order\x18\x04 \x01(\x0b\x32$.opensqt.market_maker.v1.OrderReport\x12\x16\n\x0eretry_after_ms\x18\x05 \x01(\x03*\xb9\x01\n\x0cOutcomeClass\x12\x1d\n\x19OUTCOME_CLASS_UNSPECIFIED\x10\x00\x12\x1a\n\x16OUTCOME_CLASS_ACCEPTED\x10\x01\x12\x1a\n\x16OUTCOME_CLASS_REJECTED\x10\x02\x12\x1a\n\x16OUTCOME_CLASS_NOT_SENT\x10\x03\x12\x1b\n\x17OUTCOME_CLASS_DUPLICATE\x10\x04\x12\x19\n\x15OUTCOME_CLASS_UNKNOWN\x10\x05*y\n\x0cOrderPurpose\x12\x1d\n\x19ORDER_PURPOSE_UNSPECIFIED\x10\x00\x12\x16\n\x12ORDER_PURPOSE_OPEN\x10\x01\x12\x17\n\x13ORDER_PURPOSE_CLOSE\x10\x02\x12\x19\n\x15ORDER_PURPOSE_FLATTEN\x10\x03*Z\n\nStreamKind\x12\x1b\n\x17STREAM_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12STREAM_KIND_PUBLIC\x10\x01\x12\x17\n\x13STREAM_KIND_PRIVATE\x10\x02*o\n\x0bStreamPhase\x12\x1c\n\x18STREAM_PHASE_UNSPECIFIED\x10\x00\x12\x15\n\x11STREAM_PHASE_LIVE\x10\x01\x12\x14\n\x10STREAM_PHASE_GAP\x10\x02\x12\x15\n\x11STREAM_PHASE_DOWN\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#opensqt/market_maker/v1/facts.proto\x12\x17opensqt.market_maker.v1\x1a#opensqt/market_maker/v1/types.proto\"\x90\x01\n\tPriceTick\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x0b\n\x03\x62id\x18\x02 \x01(\t\x12\x0b\n\x03\x61sk\x18\x03 \x01(\t\x12\x0c\n\x04last\x18\x04 \x01(\t\x12\x0c\n\x04mark\x18\x05 \x01(\t\x12\x15\n\rvenue_time_ms\x18\x06 \x01(\x03\x12\x14\n\x0cread_time_ms\x18\x07 \x01(\x03\x12\x10\n\x08sequence\x18\x08 \x01(\x03\"\xad\x02\n\x0bOrderReport\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x17\n\x0f\x63lient_order_id\x18\x02 \x01(\t\x12\x16\n\x0evenue_order_id\x18\x03 \x01(\t\x12\x30\n\x04side\x18\x04 \x01(\x0e\x32\".opensqt.market_maker.v1.OrderSide\x12\r\n\x05price\x18\x05 \x01(\t\x12\x10\n\x08quantity\x18\x06 \x01(\t\x12\x1b\n\x13\x63umulative_quantity\x18\x07 \x01(\t\x12\x34\n\x06status\x18\x08 \x01(\x0e\x32$.opensqt.market_maker.v1.OrderStatus\x12\x13\n\x0breduce_only\x18\t \x01(\x08\x12\x12\n\nupdated_ms\x18\n \x01(\x03\x12\x0e\n\x06reason\x18\x0b \x01(\t\"\xf4\x01\n\x0bTradeReport\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x10\n\x08trade_id\x18\x02 \x01(\t\x12\x16\n\x0evenue_order_id\x18\x03 \x01(\t\x12\x17\n\x0f\x63lient_order_id\x18\x04 \x01(\t\x12\x30\n\x04side\x18\x05 \x01(\x0e\x32\".opensqt.market_maker.v1.OrderSide\x12\r\n\x05price\x18\x06 \x01(\t\x12\x10\n\x08quantity\x18\x07 \x01(\t\x12\x0b\n\x03\x66\x65\x65\x18\x08 \x01(\t\x12\x11\n\tfee_asset\x18\t \x01(\t\x12\x10\n\x08is_maker\x18\n \x01(\x08\x12\r\n\x05\x61t_ms\x18\x0b \x01(\x03\"\x94\x01\n\x0bStreamState\x12\x31\n\x04kind\x18\x01 \x01(\x0e\x32#.opensqt.market_maker.v1.StreamKind\x12\x33\n\x05phase\x18\x02 \x01(\x0e\x32$.opensqt.market_maker.v1.StreamPhase\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\r\n\x05\x61t_ms\x18\x04 \x01(\x03\"W\n\x08\x46rameAge\x12\x15\n\rpublic_age_ms\x18\x01 \x01(\x03\x12\x16\n\x0eprivate_age_ms\x18\x02 \x01(\x03\x12\r\n\x05\x61t_ms\x18\x03 \x01(\x03\x12\r\n\x05stale\x18\x04 \x03(\t\"\xa8\x02\n\nVenueEvent\x12\x33\n\x05price\x18\x01 \x01(\x0b\x32\".opensqt.market_maker.v1.PriceTickH\x00\x12\x35\n\x05order\x18\x02 \x01(\x0b\x32$.opensqt.market_maker.v1.OrderReportH\x00\x12\x35\n\x05trade\x18\x03 \x01(\x0b\x32$.opensqt.market_maker.v1.TradeReportH\x00\x12\x36\n\x06stream\x18\x04 \x01(\x0b\x32$.opensqt.market_maker.v1.StreamStateH\x00\x12\x36\n\tframe_age\x18\x05 \x01(\x0b\x32!.opensqt.market_maker.v1.FrameAgeH\x00\x42\x07\n\x05\x65vent\"\x8a\x01\n\x07Listing\x12\x34\n\x06orders\x18\x01 \x03(\x0b\x32$.opensqt.market_maker.v1.OrderReport\x12\x34\n\x06trades\x18\x02 \x03(\x0b\x32$.opensqt.market_maker.v1.TradeReport\x12\x13\n\x0bis_complete\x18\x03 \x01(\x08\"]\n\x0ePositionReport\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\t\x12\x15\n\raverage_price\x18\x03 \x01(\t\x12\x12\n\nmark_price\x18\x04 \x01(\t\"<\n\rBalanceReport\x12\r\n\x05\x61sset\x18\x01 \x01(\t\x12\x0c\n\x04\x66ree\x18\x02 \x01(\t\x12\x0e\n\x06locked\x18\x03 \x01(\t\"\xa8\x02\n\x10InstrumentReport\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x14\n\x0cvenue_symbol\x18\x02 \x01(\t\x12\x12\n\nbase_asset\x18\x03 \x01(\t\x12\x13\n\x0bquote_asset\x18\x04 \x01(\t\x12\x11\n\ttick_size\x18\x05 \x01(\t\x12\x10\n\x08lot_size\x18\x06 \x01(\t\x12\x14\n\x0cquantity_min\x18\x07 \x01(\t\x12\x14\n\x0cquantity_max\x18\x08 \x01(\t\x12\x14\n\x0cnotional_min\x18\t \x01(\t\x12\x15\n\rcontract_size\x18\n \x01(\t\x12\x17\n\x0forders_open_max\x18\x0b \x01(\x05\x12\x1a\n\x12reduce_only_exempt\x18\x0c \x01(\x08\x12\x12\n\nprice_band\x18\r \x01(\t\"\xba\x01\n\x0cOrderOutcome\x12<\n\routcome_class\x18\x01 \x01(\x0e\x32%.opensqt.market_maker.v1.OutcomeClass\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x33\n\x05order\x18\x04 \x01(\x0b\x32$.opensqt.market_maker.v1.OrderReport\x12\x16\n\x0eretry_after_ms\x18\x05 \x01(\x03*\xb9\x01\n\x0cOutcomeClass\x12\x1d\n\x19OUTCOME_CLASS_UNSPECIFIED\x10\x00\x12\x1a\n\x16OUTCOME_CLASS_ACCEPTED\x10\x01\x12\x1a\n\x16OUTCOME_CLASS_REJECTED\x10\x02\x12\x1a\n\x16OUTCOME_CLASS_NOT_SENT\x10\x03\x12\x1b\n\x17OUTCOME_CLASS_DUPLICATE\x10\x04\x12\x19\n\x15OUTCOME_CLASS_UNKNOWN\x10\x05*y\n\x0cOrderPurpose\x12\x1d\n\x19ORDER_PURPOSE_UNSPECIFIED\x10\x00\x12\x16\n\x12ORDER_PURPOSE_OPEN\x10\x01\x12\x17\n\x13ORDER_PURPOSE_CLOSE\x10\x02\x12\x19\n\x15ORDER_PURPOSE_FLATTEN\x10\x03*Z\n\nStreamKind\x12\x1b\n\x17STREAM_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12STREAM_KIND_PUBLIC\x10\x01\x12\x17\n\x13STREAM_KIND_PRIVATE\x10\x02*o\n\x0bStreamPhase\x12\x1c\n\x18STREAM_PHASE_UNSPECIFIED\x10\x00\x12\x15\n\x11STREAM_PHASE_LIVE\x10\x01\x12\x14\n\x10STREAM_PHASE_GAP\x10\x02\x12\x15\n\x11STREAM_PHASE_DOWN\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'opensqt.market_maker.v1.facts_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OUTCOMECLASS']._serialized_start=2110
-  _globals['_OUTCOMECLASS']._serialized_end=2295
-  _globals['_ORDERPURPOSE']._serialized_start=2297
-  _globals['_ORDERPURPOSE']._serialized_end=2418
-  _globals['_STREAMKIND']._serialized_start=2420
-  _globals['_STREAMKIND']._serialized_end=2510
-  _globals['_STREAMPHASE']._serialized_start=2512
-  _globals['_STREAMPHASE']._serialized_end=2623
+  _globals['_OUTCOMECLASS']._serialized_start=2125
+  _globals['_OUTCOMECLASS']._serialized_end=2310
+  _globals['_ORDERPURPOSE']._serialized_start=2312
+  _globals['_ORDERPURPOSE']._serialized_end=2433
+  _globals['_STREAMKIND']._serialized_start=2435
+  _globals['_STREAMKIND']._serialized_end=2525
+  _globals['_STREAMPHASE']._serialized_start=2527
+  _globals['_STREAMPHASE']._serialized_end=2638
   _globals['_PRICETICK']._serialized_start=102
   _globals['_PRICETICK']._serialized_end=246
   _globals['_ORDERREPORT']._serialized_start=249
@@ -49,17 +49,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STREAMSTATE']._serialized_start=800
   _globals['_STREAMSTATE']._serialized_end=948
   _globals['_FRAMEAGE']._serialized_start=950
-  _globals['_FRAMEAGE']._serialized_end=1022
-  _globals['_VENUEEVENT']._serialized_start=1025
-  _globals['_VENUEEVENT']._serialized_end=1321
-  _globals['_LISTING']._serialized_start=1324
-  _globals['_LISTING']._serialized_end=1462
-  _globals['_POSITIONREPORT']._serialized_start=1464
-  _globals['_POSITIONREPORT']._serialized_end=1557
-  _globals['_BALANCEREPORT']._serialized_start=1559
-  _globals['_BALANCEREPORT']._serialized_end=1619
-  _globals['_INSTRUMENTREPORT']._serialized_start=1622
-  _globals['_INSTRUMENTREPORT']._serialized_end=1918
-  _globals['_ORDEROUTCOME']._serialized_start=1921
-  _globals['_ORDEROUTCOME']._serialized_end=2107
+  _globals['_FRAMEAGE']._serialized_end=1037
+  _globals['_VENUEEVENT']._serialized_start=1040
+  _globals['_VENUEEVENT']._serialized_end=1336
+  _globals['_LISTING']._serialized_start=1339
+  _globals['_LISTING']._serialized_end=1477
+  _globals['_POSITIONREPORT']._serialized_start=1479
+  _globals['_POSITIONREPORT']._serialized_end=1572
+  _globals['_BALANCEREPORT']._serialized_start=1574
+  _globals['_BALANCEREPORT']._serialized_end=1634
+  _globals['_INSTRUMENTREPORT']._serialized_start=1637
+  _globals['_INSTRUMENTREPORT']._serialized_end=1933
+  _globals['_ORDEROUTCOME']._serialized_start=1936
+  _globals['_ORDEROUTCOME']._serialized_end=2122
 # @@protoc_insertion_point(module_scope)

@@ -139,14 +139,16 @@ class StreamState(_message.Message):
     def __init__(self, kind: _Optional[_Union[StreamKind, str]] = ..., phase: _Optional[_Union[StreamPhase, str]] = ..., reason: _Optional[str] = ..., at_ms: _Optional[int] = ...) -> None: ...
 
 class FrameAge(_message.Message):
-    __slots__ = ("public_age_ms", "private_age_ms", "at_ms")
+    __slots__ = ("public_age_ms", "private_age_ms", "at_ms", "stale")
     PUBLIC_AGE_MS_FIELD_NUMBER: _ClassVar[int]
     PRIVATE_AGE_MS_FIELD_NUMBER: _ClassVar[int]
     AT_MS_FIELD_NUMBER: _ClassVar[int]
+    STALE_FIELD_NUMBER: _ClassVar[int]
     public_age_ms: int
     private_age_ms: int
     at_ms: int
-    def __init__(self, public_age_ms: _Optional[int] = ..., private_age_ms: _Optional[int] = ..., at_ms: _Optional[int] = ...) -> None: ...
+    stale: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, public_age_ms: _Optional[int] = ..., private_age_ms: _Optional[int] = ..., at_ms: _Optional[int] = ..., stale: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class VenueEvent(_message.Message):
     __slots__ = ("price", "order", "trade", "stream", "frame_age")

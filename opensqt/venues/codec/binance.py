@@ -235,6 +235,12 @@ def last_price_of(payload: object) -> tuple[Decimal, UnixMs]:
     return decimal_of(raw, "price"), time_of(raw, "time")
 
 
+def ticker_quote_of(payload: object) -> tuple[Decimal, Decimal]:
+    """Return (bid, ask) from the book ticker."""
+    raw = mapping_of(payload)
+    return decimal_of(raw, "bidPrice"), decimal_of(raw, "askPrice")
+
+
 def instruments_of(payload: object) -> dict[Symbol, Instrument]:
     """Return the rules of every perpetual future that is trading."""
     found = {}
