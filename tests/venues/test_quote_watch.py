@@ -1,5 +1,6 @@
 """A silent symbol is looked up: a quiet market keeps its price, a stalled stream loses it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -16,6 +17,8 @@ SECOND_MS = 1_000
 @dataclass
 class Clock:
     ms: int = 1_000_000
+    slept: Callable[[], None] = lambda: None
+    """Called after every sleep."""
 
     def now_ms(self) -> UnixMs:
         return UnixMs(self.ms)
@@ -25,6 +28,7 @@ class Clock:
 
     async def sleep_ms(self, duration_ms: int) -> None:
         self.ms += duration_ms
+        self.slept()
 
 
 @dataclass
@@ -35,8 +39,6 @@ class World:
         default_factory=lambda: {BTC: ("10", "11"), ETH: ("5", "6")}
     )
     is_down: bool = False
-    late: str = ""
-    """A quote of Bitcoin that is on its way when the venue is asked."""
     asked: list[Symbol] = field(default_factory=list)
     renewed: list[Symbol] = field(default_factory=list)
 
@@ -53,9 +55,6 @@ class World:
         if self.is_down:
             raise VenueUnavailableError("down")
         bid, ask = self.says[symbol]
-        if self.late:
-            self.clock.ms += 1
-            self.read(self.late)
         return Decimal(bid), Decimal(ask)
 
     async def _renew(self, symbol: Symbol) -> None:
@@ -106,9 +105,10 @@ async def test_a_stream_that_has_stalled_loses_its_price_until_the_next_quote() 
 
 
 async def test_a_quote_that_is_on_its_way_is_waited_for() -> None:
-    world = World(late=quote("9", "10"))
+    world = World()
     world.begin()
     world.says[BTC] = ("9", "10")
+    world.clock.slept = lambda: world.read(quote("9", "10"))
 
     await world.pass_by(35)
 
