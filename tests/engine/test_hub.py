@@ -40,7 +40,7 @@ from opensqt.ports.link import (
 )
 from opensqt.simulation.loop import VirtualClock, VirtualLoop, run_virtual
 from tests.engine.doubles import SYMBOL, HandClock, ObedientVenue, QuietLog, order_of, request_of
-from tests.fakes.waiting import until
+from tests.fakes.waiting import PATIENCE_S, until
 
 UNIT = UnitId(account=AccountName("paper"), symbol=SYMBOL)
 
@@ -317,7 +317,7 @@ async def test_an_old_process_is_refused_for_good() -> None:
     stage = Stage(epoch=1)
     stage.newest_epoch = 2
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await stage.manager.run()
 
     assert stage.owner.heard == ["ErrStaleEpoch"]

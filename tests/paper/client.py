@@ -16,6 +16,7 @@ import yarl
 
 from opensqt.paper.config import Endpoint, PaperConfig
 from opensqt.paper.server import running
+from tests.fakes.waiting import PATIENCE_S
 
 Json = Any
 _numbers = count(1)
@@ -41,7 +42,7 @@ class Socket:
         self.raw = socket
         self.seen: list[Json] = []
 
-    async def receive(self, timeout_s: float = 5) -> Json:
+    async def receive(self, timeout_s: float = PATIENCE_S) -> Json:
         message = await asyncio.wait_for(self.raw.receive(), timeout_s)
         if message.type is not aiohttp.WSMsgType.TEXT:
             raise ConnectionResetError(str(message.type))
@@ -49,14 +50,14 @@ class Socket:
         self.seen.append(decoded)
         return decoded
 
-    async def until(self, wanted: Callable[[Json], bool], timeout_s: float = 5) -> Json:
+    async def until(self, wanted: Callable[[Json], bool], timeout_s: float = PATIENCE_S) -> Json:
         async with asyncio.timeout(timeout_s):
             while True:
                 message = await self.receive()
                 if wanted(message):
                     return message
 
-    async def event(self, kind: str, timeout_s: float = 5) -> Json:
+    async def event(self, kind: str, timeout_s: float = PATIENCE_S) -> Json:
         return await self.until(lambda message: message.get("e") == kind, timeout_s)
 
     async def send(self, **message: Json) -> None:

@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 
 from opensqt.paper.faults import MEANING, FaultKind, Faults
+from tests.fakes.waiting import PATIENCE_S
 from tests.paper.client import Client
 
 ORDER = "POST /fapi/v1/order"
@@ -87,7 +88,7 @@ async def test_an_order_lands_after_the_client_has_given_up(client: Client) -> N
     with pytest.raises(LOST):
         await client.place("BUY", "59000.0", "0.0001", newClientOrderId="refused")
     assert await open_ids(client) == []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while await open_ids(client) != ["a"]:
             await asyncio.sleep(0.02)
 

@@ -28,7 +28,7 @@ from opensqt.rpc import exchange_server
 from opensqt.rpc.auth import ClientSecurity, ServerSecurity
 from opensqt.rpc.endpoint import UnixLocator
 from opensqt.rpc.exchange_client import ExchangeTimeouts, GrpcExchange
-from tests.fakes.waiting import until
+from tests.fakes.waiting import PATIENCE_S, until
 from tests.rpc import fakes
 from tests.rpc.connector import NAME, connector
 from tests.rpc.fakes import (
@@ -187,7 +187,7 @@ async def test_a_connector_that_dies_while_sending_leaves_the_order_unknown(run_
         async with connector(run_dir, venue):
             waiting = asyncio.create_task(exchange.place(REQUEST))
             await venue.entered.wait()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             outcome = await waiting
         venue.hold.set()
 
@@ -313,7 +313,7 @@ async def take(
     events: AsyncIterator[tuple[VenueEvent, ...]], until: VenueEvent
 ) -> list[VenueEvent]:
     seen: list[VenueEvent] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         async for batch in events:
             seen.extend(batch)
             if until in seen:
@@ -409,7 +409,7 @@ async def test_a_lost_stream_is_raised_and_can_be_opened_again(run_dir: Path) ->
             await until(lambda: servicer.fanout.subscribers == 1)
             venue.batches.put_nowait((event,))
             await until(lambda: event in seen)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             with pytest.raises(VenueUnavailableError):
                 await reading
         assert seen == [event]

@@ -16,7 +16,7 @@ from opensqt.market_maker.v1.exchange_pb2_grpc import ExchangeServiceStub
 from opensqt.ports.exchange import OrderUpdate, Outcome, OutcomeClass, VenueCode
 from opensqt.rpc.endpoint import UnixLocator
 from opensqt.wire.exchange import encode_place
-from tests.fakes.waiting import until
+from tests.fakes.waiting import PATIENCE_S, until
 from tests.rpc import fakes
 from tests.rpc.connector import CONFIG, NAME, connector
 from tests.rpc.fakes import NOW, ORDER, REQUEST, SYMBOL, FakeVenue
@@ -87,7 +87,7 @@ async def test_old_streams_carry_prices_and_orders(run_dir: Path) -> None:
         orders = old.SubscribeOrders(exchange_pb2.SubscribeOrdersRequest())
         await until(lambda: servicer.fanout.subscribers == 2)
         venue.batches.put_nowait((fakes.price(60000), OrderUpdate(order=ORDER)))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             change: Any = await prices.read()
             update: Any = await orders.read()
         latest = await old.GetLatestPrice(exchange_pb2.GetLatestPriceRequest(symbol=SYMBOL))

@@ -49,6 +49,7 @@ from opensqt.rpc.link_client import GrpcLink
 from opensqt.rpc.link_server import Attach, link_service
 from opensqt.rpc.server import RpcServer
 from tests.fakes.reports import a_trade
+from tests.fakes.waiting import PATIENCE_S
 from tests.rpc.fakes import RecordingLog
 
 AT = UnixMs(1_790_000_000_000)
@@ -128,7 +129,7 @@ async def collect(
 ) -> list[object]:
     """Receive until enough has come."""
     seen: list[object] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while not until(seen):
             seen.extend(await transport.receive())
     return seen
@@ -174,7 +175,7 @@ async def test_the_exchange_receives_what_was_sent(run_dir: Path) -> None:
         manager = await GrpcLink(UnixLocator(run_dir, NAME)).connect()
         for message in (HELLO, place(1), Ack(seq=4)):
             manager.send(message)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await complete.wait()
         await manager.close()
 
@@ -240,7 +241,7 @@ async def test_a_server_that_ends_is_noticed_and_found_again(run_dir: Path) -> N
         first = await link.connect()
         first.send(HELLO)
         await first.receive()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         with pytest.raises(LinkClosedError):
             await first.receive()
     with pytest.raises(LinkClosedError):
@@ -289,7 +290,7 @@ async def test_the_exchange_notices_that_a_manager_is_gone(run_dir: Path) -> Non
     async with serving(run_dir, wait):
         manager = await GrpcLink(UnixLocator(run_dir, NAME)).connect()
         manager.send(HELLO)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await greeted.wait()
             await manager.close()
             assert await ended
@@ -308,7 +309,7 @@ async def test_work_that_is_under_way_outlives_its_manager(run_dir: Path) -> Non
     async with serving(run_dir, work):
         manager = await GrpcLink(UnixLocator(run_dir, NAME)).connect()
         manager.send(HELLO)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await begun.wait()
             await manager.close()
             await asyncio.sleep(0.05)
@@ -401,7 +402,7 @@ async def test_closing_is_idempotent_and_ends_a_waiting_receive(run_dir: Path) -
         await asyncio.sleep(0.05)
         await manager.close()
         await manager.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             with pytest.raises(LinkClosedError, match="closed by the manager"):
                 await waiting
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from opensqt.market_maker.v1 import link_pb2
 from opensqt.rpc.batching import batches
 from opensqt.rpc.outbox import Outbox, OutboxFullError
+from tests.fakes.waiting import PATIENCE_S
 
 
 @given(st.lists(st.tuples(st.sampled_from(("fact", "a", "b")), st.integers())))
@@ -99,7 +100,7 @@ async def test_a_patient_message_does_not_wait_for_ever() -> None:
     outbox: Outbox[int] = Outbox()
     for number in range(3):
         outbox.put(number, is_patient=True)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             assert await outbox.take() == [number]
 
 
@@ -120,5 +121,5 @@ async def test_a_patient_message_behind_a_taken_one_waits_for_its_own_moment() -
     for _ in range(5):
         await asyncio.sleep(0)
     assert not waiting.done()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         assert await waiting == [2]

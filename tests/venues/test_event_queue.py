@@ -16,6 +16,7 @@ from opensqt.ports.exchange import (
     VenueEvent,
 )
 from opensqt.venues.event_queue import EventQueue
+from tests.fakes.waiting import PATIENCE_S
 
 BTC = Symbol("BTCUSDT:perp")
 
@@ -117,7 +118,7 @@ async def test_a_price_after_a_pause_is_handed_out_at_once_and_a_flood_is_paced(
     for number in range(1, 13):
         prices.set(number)
         await asyncio.sleep(0.01)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while batches[-1] != (price(12),):
             await asyncio.sleep(0.01)
     reader.cancel()
