@@ -17,11 +17,14 @@ from opensqt.core.instrument import Instrument
 from opensqt.core.risk.limits import Limits
 from opensqt.engine.gate import Gate, Market
 from opensqt.engine.hub_queries import answer
+from opensqt.engine.private_watch import PrivateWatch
 from opensqt.engine.sessions import UnitSession
 from opensqt.ports.clock import ClockPort
 from opensqt.ports.exchange import (
     FrameAge,
     OrderUpdate,
+    Outcome,
+    OutcomeClass,
     PriceUpdate,
     StreamKind,
     StreamPhase,
@@ -98,6 +101,7 @@ class Hub:
         """When the rules of a symbol were asked for last, monotonic time."""
         self._live = {StreamKind.PUBLIC: False, StreamKind.PRIVATE: False}
         self._frame_ms = clock.monotonic_ms() - FRAME_AGE_UNKNOWN_MS
+        self._private = PrivateWatch()
         self._session_count = 0
         self._orders: set[asyncio.Task[None]] = set()
         self.foreign_reports = 0
@@ -145,6 +149,7 @@ class Hub:
             case PriceUpdate():
                 self._on_price(event, now_ms)
             case OrderUpdate():
+                self._private.heard(event.order.client_order_id)
                 self._route(event.order.symbol, event, now_ms)
             case TradeUpdate():
                 self._route(event.trade.symbol, event, now_ms)
@@ -219,11 +224,15 @@ class Hub:
                 self._prices.clear()
 
     def _gap(self, reason: str) -> None:
+        self._private.reset()
         for session in self._sessions.values():
             session.gap(reason)
 
     async def _beat(self) -> None:
         while True:
+            if self._private.is_overdue(now_ms=self._clock.monotonic_ms()):
+                self._log.error("hub.private_stream_silent")
+                self._gap("an order was accepted and the private stream does not report it")
             for session in self._sessions.values():
                 session.send(self._heartbeat(session))
             await self._clock.sleep_ms(HEARTBEAT_MS)
@@ -382,10 +391,7 @@ class Hub:
         reply: Reply | Answer
         match message:
             case Place():
-                limits, market = await self._market(session.unit)
-                outcome = await self._gate.place(
-                    session.unit, message, market=market, limits=limits
-                )
+                outcome = await self._place(session.unit, message)
                 reply = Reply(request_id=message.request_id, outcome=outcome)
                 if outcome.code in _BY_THE_RULES:
                     self._doubt_rules(session.unit.symbol)
@@ -402,6 +408,19 @@ class Hub:
         except LinkClosedError as error:
             # The manager treats every unanswered request as unknown and looks it up.
             self._log.debug("hub.reply_lost", reason=str(error))
+
+    async def _place(self, unit: UnitId, message: Place) -> Outcome:
+        own = message.request.client_order_id
+        limits, market = await self._market(unit)
+        self._private.sending(own)
+        is_accepted = False
+        try:
+            outcome = await self._gate.place(unit, message, market=market, limits=limits)
+            is_accepted = outcome.outcome is OutcomeClass.ACCEPTED
+        finally:
+            now_ms = self._clock.monotonic_ms()
+            self._private.answered(own, is_accepted=is_accepted, now_ms=now_ms)
+        return outcome
 
     async def _market(self, unit: UnitId) -> tuple[Limits, Market]:
         instrument = await self._instrument(unit.symbol)
