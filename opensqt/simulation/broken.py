@@ -32,6 +32,7 @@ from opensqt.engine.gate import Gate
 from opensqt.engine.hub import Hub
 from opensqt.engine.mailbox import Mailbox
 from opensqt.engine.recorder import Recorder
+from opensqt.engine.resolver import Resolver
 from opensqt.engine.sessions import UnitSession
 from opensqt.engine.unit_tender import UnitTender
 from opensqt.ports.exchange import (
@@ -109,6 +110,12 @@ def absent_whatever_lists_say(order: Order, **known: object) -> bool:
     """Take the time that has passed and the look-ups for proof, as if no list had been asked."""
     known |= {"in_open_list": False, "has_trade": False, "is_pass_complete": True}
     return _PROVES(order, **known)  # type: ignore[arg-type]  # whatever it is told
+
+
+def proof_by_the_wall_clock(self: Resolver, doubt: object) -> int:
+    """Measure how long an order has been in doubt by the wall clock."""
+    _ = doubt
+    return self._clock.now_ms()
 
 
 # -- sending

@@ -20,6 +20,8 @@ OUTAGE_MS_MAX: Final = 8_000
 STALE_MS: Final = 900
 """Two of these stay below what a gate trusts its last look at the control store."""
 _LOOK_MS: Final = 50
+JUMPS_MS: Final = (-3_600_000, -5_000, 5_000, 3_600_000)
+JUMP_MS_MAX: Final = 20_000
 FORCE_MS_MAX: Final = 15_000
 _FORCE_LOOK_MS: Final = 500
 
@@ -42,6 +44,7 @@ def plan_of(faults: Faults) -> tuple[str, ...]:
         "kill": faults.kills,
         "meddle": faults.operations,
         "human": faults.human_orders,
+        "clock": faults.clock_jumps,
         "forced": faults.forced,
         "mass cancel": faults.mass_cancels,
         "cluster": faults.cluster_kills,
@@ -91,6 +94,7 @@ class Disasters:
             "kill": lambda _: self._engage_kill(),
             "meddle": lambda home: self._operator.meddle(home.unit),
             "human": self._trade_by_hand,
+            "clock": self._set_clock,
             "forced": self._force,
             "mass cancel": self._take_back,
             "cluster": lambda _: self._kill_cluster(),
@@ -145,6 +149,15 @@ class Disasters:
     async def _kill_manager(self, home: Home) -> None:
         if home.process is not None:
             self._cluster.kill_process(home.process)
+
+    async def _set_clock(self, home: Home) -> None:
+        """Set the clock of a manager's host, and set it right again later."""
+        process, rng = home.process, self._scene.rng
+        if process is not None:
+            jump_ms = rng.choice(JUMPS_MS)
+            process.set_clock_by(jump_ms)
+            await self._scene.clock.sleep_ms(rng.randint(1_000, JUMP_MS_MAX))
+            process.set_clock_by(-jump_ms)
 
     async def _cut_links(self, home: Home) -> None:
         if home.process is not None:

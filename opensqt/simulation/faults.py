@@ -75,6 +75,8 @@ class Faults:
     """Kill switches engaged and released; processes die in between."""
     skew_ms_max: int = 0
     """Largest error of a manager's wall clock; below what an attach refuses."""
+    clock_jumps: int = 0
+    """Times in which the wall clock of a manager's host is set, and set right again later."""
     bans: int = 0
     """Times in which the venue answers every request with 429 or 418."""
     requests_max: int = 0
@@ -137,6 +139,7 @@ class Faults:
             silences=rng.randint(0, 1),
             kills=rng.randint(0, 1),
             skew_ms_max=rng.choice((0, 0, 400)),
+            clock_jumps=rng.choice((0, 0, 1)),
             bans=rng.choice((0, 0, 1)),
             requests_max=rng.choice((0, 0, 0, 60, 150)),
             facts_max=rng.choice((4, 20, 10_000)),

@@ -157,6 +157,10 @@ class ManagerProcess:
         if trades:
             self._scene.witness.acknowledged(self.home.unit, trades)
 
+    def set_clock_by(self, jump_ms: int) -> None:
+        """Set the wall clock of the host forward, or back."""
+        self._clock.set_by(jump_ms)
+
     async def cut_links(self) -> None:
         """Break the connections, as a network does."""
         ends, self._ends = self._ends, []

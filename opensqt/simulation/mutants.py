@@ -312,6 +312,14 @@ MUTANTS: Final = (
         breaks=("I1b", "I4", "I8", "I9: quarantined"),
     ),
     Mutant(
+        name="proof_by_the_wall_clock",
+        meaning="the time of a proof of absence is read from a clock that somebody may set",
+        target=resolver.Resolver,
+        attribute="_proof_ms",
+        replacement=broken.proof_by_the_wall_clock,
+        breaks=("I1b", "I4", "I8", "I9: quarantined", "does not stop", "never settled"),
+    ),
+    Mutant(
         name="ended_order_believed_gone",
         meaning="an order that has ended stays ended, whatever the venue shows",
         target=reconciler.Reconciler,

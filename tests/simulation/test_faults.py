@@ -24,6 +24,8 @@ SEEDS = 4
         ("mass cancel", Faults(mass_cancels=2)),
         ("disaster cluster", Faults(cluster_kills=1)),
         ("forced", Faults(forced=1)),
+        ("disaster pause connector", Faults(connector_pauses=1)),
+        ("disaster clock", Faults(clock_jumps=1, drop_reply=0.2)),
     ],
 )
 def test_a_fault_strikes_and_alone_it_does_no_harm(strike: str, faults: Faults) -> None:
