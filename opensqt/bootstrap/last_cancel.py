@@ -5,15 +5,22 @@ the connector. Foreign and manual orders are never touched.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Set as AbstractSet
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from opensqt.bootstrap.dialing import dial_connector
 from opensqt.bootstrap.runtime import Runtime, fresh_bytes
-from opensqt.core.ids import AccountName, ClientOrderId
-from opensqt.engine.cancel_all import Sweep
+from opensqt.core.codec import CodecError, decode
+from opensqt.core.facts import ConfigApplied
+from opensqt.core.ids import AccountName, ClientOrderId, UnitId
+from opensqt.core.symbol import StateError
+from opensqt.core.unit_config import UnitConfig
+from opensqt.engine.cancel_all import Sweep, arrives_until_ms
+from opensqt.engine.gate import HORIZON_MS
 from opensqt.ports.clock import ClockPort
 from opensqt.ports.exchange import (
     CancelRequest,
@@ -25,6 +32,9 @@ from opensqt.ports.exchange import (
 from opensqt.ports.registry import LeaseHeldError, RegistryError
 from opensqt.rpc.auth import SecurityError
 from opensqt.storage.control import SqlControlStore, open_control
+from opensqt.storage.database import DatabaseError
+from opensqt.storage.location import Location
+from opensqt.storage.reading import JournalReader, open_journals
 from opensqt.storage.tags import tags_of_journals
 from opensqt.system import process
 
@@ -102,6 +112,8 @@ async def _cancel_as_holder(account: AccountName, runtime: Runtime, clock: Clock
     kill = await registry.kill_row()
     rows = await registry.units()
     symbols = {row.unit.symbol for row in rows if row.unit.account == account}
+    present = [row.unit for row in rows if row.unit.account == account and not row.is_removed]
+    units = {unit for unit in present if await registry.claimed_epoch(unit)}
     deployment = await registry.deployment()
     async with _dialed(runtime, account, deployment=deployment) as venue:
         orders = await cancel_open(
@@ -109,6 +121,7 @@ async def _cancel_as_holder(account: AccountName, runtime: Runtime, clock: Clock
             deployment=deployment,
             epoch=epoch,
             kill_epoch=kill.epoch if kill.is_engaged else 0,
+            arrives_until=partial(_arrives_until, runtime.location, account, clock, units),
             clock=clock,
         )
         positions = [await venue.position(symbol) for symbol in sorted(symbols)]
@@ -130,7 +143,12 @@ async def _cancel_without_store(
         async with _dialed(runtime, account) as venue:
             for tag in sorted(tags):
                 left += await cancel_open(
-                    venue, deployment=tag, epoch=clock.now_ms(), kill_epoch=0, clock=clock
+                    venue,
+                    deployment=tag,
+                    epoch=clock.now_ms(),
+                    kill_epoch=0,
+                    arrives_until=partial(_arrives_until, runtime.location, account, clock),
+                    clock=clock,
                 )
     except VenueUnavailableError as unavailable:
         raise LastCancelError(str(unavailable)) from unavailable
@@ -157,15 +175,67 @@ async def _take_over(registry: SqlControlStore, account: AccountName, clock: Clo
             return lease.epoch
 
 
+async def _arrives_until(
+    location: Location,
+    account: AccountName,
+    clock: ClockPort,
+    units: AbstractSet[UnitId] = frozenset(),
+) -> int:
+    """Return until when an order of the account may still appear at the venue, wall time.
+
+    ``units`` must have a journal. What no journal says may have been written a moment ago.
+    """
+    return await asyncio.to_thread(_read_arrivals, location, account, units, clock.now_ms())
+
+
+def _read_arrivals(
+    location: Location, account: AccountName, units: AbstractSet[UnitId], now_ms: int
+) -> int:
+    problems: list[str] = []
+    until_ms = [0]
+    try:
+        with open_journals(location, refused=problems.append) as journals:
+            ours = [one for one in journals if one.unit.account == account]
+            until_ms += [_arrivals_of(journal) for journal in ours]
+            problems += [unit.text for unit in units - {journal.unit for journal in ours}]
+    except (DatabaseError, StateError) as error:
+        problems.append(str(error))
+    return max(*until_ms, now_ms + HORIZON_MS if problems else 0)
+
+
+def _arrivals_of(journal: JournalReader) -> int:
+    applied = journal.newest(ConfigApplied)
+    horizon_ms = HORIZON_MS
+    if isinstance(applied, ConfigApplied):
+        with suppress(CodecError):
+            horizon_ms = decode(applied.text, UnitConfig).horizon_ms
+    return arrives_until_ms(journal.state(deployment=""), horizon_ms=horizon_ms)
+
+
 async def cancel_open(
-    venue: VenuePort, *, deployment: str, epoch: int, kill_epoch: int, clock: ClockPort
+    venue: VenuePort,
+    *,
+    deployment: str,
+    epoch: int,
+    kill_epoch: int,
+    arrives_until: Callable[[], Awaitable[int]],
+    clock: ClockPort,
 ) -> tuple[ClientOrderId, ...]:
-    """Cancel our orders under ``epoch``, as ``Sweep.run`` does for the whole account."""
+    """Cancel our orders under ``epoch``, as ``Sweep.run`` does for the whole account.
+
+    ``arrives_until`` is asked once nothing new can be written any more: until which wall time an
+    order that was written before may still appear.
+    """
+    await venue.fence(account_epoch=epoch, kill_epoch=kill_epoch)
+    wait_ms = max(await arrives_until() - clock.now_ms(), 0)
+    until_ms = clock.monotonic_ms() + wait_ms
 
     async def coming() -> str:
-        # Nothing new is written from here on; what is being written may still become an order.
+        # What is being written may still become an order, and so may what was.
         in_flight = await venue.fence(account_epoch=epoch, kill_epoch=kill_epoch)
-        return f"still being written: {', '.join(in_flight)}" if in_flight else ""
+        if in_flight:
+            return f"still being written: {', '.join(in_flight)}"
+        return "an order may still arrive" if clock.monotonic_ms() < until_ms else ""
 
     async def cancel(order: VenueOrder) -> object:
         return await venue.cancel(
@@ -183,7 +253,7 @@ async def cancel_open(
         clock=clock,
         deployment=deployment,
         symbol=None,
-        wait_ms=CANCEL_WAIT_MS,
+        wait_ms=CANCEL_WAIT_MS + wait_ms,
         coming=coming,
         cancel=cancel,
     )

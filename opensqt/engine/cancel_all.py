@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from opensqt.core.ids import ClientOrderId, Symbol, UnitId, is_ours
+from opensqt.core.symbol import SymbolState
 from opensqt.engine.gate import Gate
 from opensqt.ports.clock import ClockPort
 from opensqt.ports.exchange import (
@@ -66,6 +67,14 @@ class Sweep:
             for order in listing.orders
             if is_ours(order.client_order_id, deployment=self.deployment)
         )
+
+
+def arrives_until_ms(state: SymbolState, *, horizon_ms: int) -> int:
+    """Return until when an order that a journal holds may still appear, wall time; 0 = none can.
+
+    An intent is committed before it is sent: what the journal has not is not under way either.
+    """
+    return max((order.deadline_ms + horizon_ms for order in state.live_orders), default=0)
 
 
 async def cancel_all(

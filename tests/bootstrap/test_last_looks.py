@@ -39,6 +39,7 @@ class SlowVenue(ObedientVenue):
         self.clock = clock
         self.landing_ms = 2_000
         self.is_lost = False
+        self.fences = 0
         self.open: list[PlaceRequest] = []
         self.writing: list[ClientOrderId] = []
 
@@ -61,6 +62,7 @@ class SlowVenue(ObedientVenue):
         return Listing(orders=tuple(order_of(one, OrderStatus.WORKING) for one in self.open))
 
     async def fence(self, *, account_epoch: int, kill_epoch: int) -> tuple[ClientOrderId, ...]:
+        self.fences += 1
         return tuple(self.writing)
 
     async def disown(self, client_order_id: ClientOrderId, *, deadline_ms: UnixMs) -> int:
@@ -201,6 +203,45 @@ def test_what_an_earlier_exchange_process_wrote_may_still_land() -> None:
     run_virtual(story(), loop)
 
 
+async def nothing_comes() -> int:
+    return 0
+
+
+def test_the_last_cancel_waits_for_what_the_journals_call_under_way() -> None:
+    loop = VirtualLoop()
+
+    async def story() -> None:
+        scene = Scene(loop)
+        asked_at: list[int] = []
+
+        async def until() -> int:
+            asked_at.append(scene.venue.fences)
+            return scene.clock.now_ms() + HORIZON_MS
+
+        async def land() -> None:
+            await scene.clock.sleep_ms(19_000)
+            scene.venue.open.append(request_of())
+
+        landing = asyncio.ensure_future(land())
+        began_ms = scene.clock.monotonic_ms()
+        left = await cancel_open(
+            scene.venue,
+            deployment=DEPLOYMENT,
+            epoch=2,
+            kill_epoch=0,
+            arrives_until=until,
+            clock=scene.clock,
+        )
+
+        assert left == ()
+        assert len(scene.venue.canceled) == 1
+        assert scene.clock.monotonic_ms() - began_ms >= HORIZON_MS
+        assert asked_at == [1], "asked once, and only behind a fence"
+        await landing
+
+    run_virtual(story(), loop)
+
+
 @pytest.mark.parametrize("landing_ms", [2_000, 60_000])
 def test_the_last_cancel_waits_for_what_the_connector_is_writing(landing_ms: int) -> None:
     loop = VirtualLoop()
@@ -211,7 +252,12 @@ def test_the_last_cancel_waits_for_what_the_connector_is_writing(landing_ms: int
         placing = scene.place()
         await asyncio.sleep(0)
         last = cancel_open(
-            scene.venue, deployment=DEPLOYMENT, epoch=2, kill_epoch=0, clock=scene.clock
+            scene.venue,
+            deployment=DEPLOYMENT,
+            epoch=2,
+            kill_epoch=0,
+            arrives_until=nothing_comes,
+            clock=scene.clock,
         )
         if landing_ms > 10_000:
             with pytest.raises(VenueUnavailableError, match="still being written"):
