@@ -128,6 +128,8 @@ class Disasters:
                     self._scene.trace.say("world", f"forced execution {one.unit.symbol}")
                     self._scene.venue.strikes["forced"] += 1
                     return
+            if self._scene.liquidator.is_over:
+                return
             await self._scene.clock.sleep_ms(_FORCE_LOOK_MS)
 
     async def _take_back(self, home: Home) -> None:

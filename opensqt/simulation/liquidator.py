@@ -32,12 +32,14 @@ class Liquidator:
         self._rng = rng
         self._clock = clock
         self._count = 0
+        self.is_over = False
+        """Whether it has been told to leave our positions alone."""
 
     def sell(self, symbol: Symbol) -> bool:
         """Sell a part of a position; tell whether there was one, and the venue took the order."""
         venue, model, rng = self._venue, self._venue.model, self._rng
         held, quote = model.position(venue.account, symbol).quantity, model.quote(symbol)
-        if held <= ZERO or quote is None:
+        if self.is_over or held <= ZERO or quote is None:
             return False
         if rng.random() < 1 / 2:
             self.take_back(symbol)
@@ -76,7 +78,8 @@ class Liquidator:
         return len(ours)
 
     def end(self) -> None:
-        """Take back what rests: whoever stops trading must know what was sold."""
+        """Sell no more and take back what rests: who stops trading must know what was sold."""
+        self.is_over = True
         for order in self._venue.model.open_orders(self._venue.account, None):
             if is_forced(order.client_order_id):
                 self._cancel(order.symbol, order.client_order_id)

@@ -100,6 +100,7 @@ def test_a_position_is_sold_at_once_or_by_an_order_that_rests_and_can_be_ended()
         ends.add((is_resting, OURS in scene.open_ids))
         scene.liquidator.end()
         assert not any(map(is_forced, scene.open_ids))
+        assert not scene.liquidator.sell(SYMBOL), "it was told to end"
     assert len(ends) == 4
 
 
