@@ -60,6 +60,7 @@ def plain_story(story: OrderStory) -> dict[str, object]:
         "trigger": _plain_cause(story.cause),
         "review": {
             "verdict": story.judgement.verdict,
+            "final": story.judgement.final or None,
             "repeated": story.judgement.is_repeated,
             "note": story.judgement.note,
         },
@@ -91,7 +92,8 @@ def order_lines(story: OrderStory) -> list[str]:
             ["saw", _prices(story.cause.seen), ""],
             ["config", f"version {version}", f"epoch {order.epoch}"],
             ["workflow", story.workflow_id or "unknown: journaled by an older build", ""],
-            ["review", story.judgement.verdict, _repeated(story)],
+            ["review", f"{story.judgement.verdict} by the unit", _repeated(story)],
+            ["gate", story.judgement.final or "unknown", ""],
         ]
     )
     rows = [

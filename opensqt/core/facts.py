@@ -156,6 +156,8 @@ class OrderReported:
     venue_order_id: VenueOrderId | None = None
     reason: str = ""
     """Stable code such as ``ErrPostOnlyWouldCross``; empty when there is none."""
+    said: str = ""
+    """The words of whoever answered, for people; empty in journals of older builds."""
     evidence: Evidence
     at_ms: UnixMs
 

@@ -57,10 +57,13 @@ class Judgement:
     """What the review said of the order."""
 
     verdict: str
-    """``approved``: what is journaled has passed the review of its time."""
+    """``approved``: what is journaled has passed the unit's own review of its time."""
     is_repeated: bool | None
     """Whether planning and reviewing again gives the same order; None = cannot be repeated."""
     note: str = ""
+    final: str = ""
+    """The last word, of the gate and the connector: ``passed``, or ``refused:`` with code and
+    words; empty while nothing is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +156,7 @@ class _Teller:
         self._intent: tuple[int, OrderIntended] | None = None
         self._cause = Cause(trigger="")
         self._judgement = Judgement(verdict="approved", is_repeated=None)
+        self._final = ""
         self._changes: list[Change] = []
         self._order: Order | None = None
 
@@ -190,7 +194,7 @@ class _Teller:
             config_version=None if config is None else config.version,
             config_text="" if config is None else config.text,
             cause=self._cause,
-            judgement=self._judgement,
+            judgement=replace(self._judgement, final=self._final),
             changes=tuple(self._changes),
             order=self._order,
         )
@@ -212,12 +216,28 @@ class _Teller:
 
     def _follow(self, sequence: int, fact: Fact) -> None:
         before = self._order
+        self._final = self._final or _final_word(fact)
         self._state = apply(self._state, fact)
         # What has settled long ago is forgotten by the state, not by the story.
         after = self._state.orders.get(self._id, before)
         assert after is not None
         self._order = after
         self._changes.append(_change(sequence, fact, before, after))
+
+
+def _final_word(fact: Fact) -> str:
+    """Return what a fact tells of the review after the unit's own."""
+    if isinstance(fact, TradeFilled):
+        return "passed"
+    if not isinstance(fact, OrderReported) or fact.status is OrderStatus.UNKNOWN:
+        return ""
+    if fact.status is OrderStatus.NOT_SENT:
+        return f"refused: {_answer(fact)}"
+    return "" if fact.status is OrderStatus.ABSENT else "passed"
+
+
+def _answer(fact: OrderReported) -> str:
+    return ": ".join(part for part in (fact.reason, fact.said) if part)
 
 
 def _is_of_a_decision(fact: Fact) -> bool:
@@ -298,7 +318,10 @@ def _detail(fact: Fact) -> str:
         case CancelIntended():
             return f"cancel asked for: {fact.reason}"
         case OrderReported():
-            parts = [fact.reason, f"venue order {fact.venue_order_id}" * bool(fact.venue_order_id)]
+            parts = [
+                _answer(fact),
+                f"venue order {fact.venue_order_id}" * bool(fact.venue_order_id),
+            ]
             if fact.cumulative_quantity > ZERO:
                 parts.append(f"executed {to_text(fact.cumulative_quantity)}")
             return ", ".join(part for part in parts if part)

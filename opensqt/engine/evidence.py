@@ -1,6 +1,7 @@
 """Turning what the venue says into facts about our own orders."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from opensqt.core.facts import Evidence, Fact, OrderReported, TradeFilled, UnitQuarantined
 from opensqt.core.ids import ClientOrderId, UnixMs, is_forced, is_ours
@@ -17,6 +18,8 @@ from opensqt.ports.exchange import (
 )
 from opensqt.ports.journal import JournalPort
 
+SAID_MAX: Final = 200
+"""Characters of an answer's words that are journaled."""
 _STATUS = {
     OutcomeClass.ACCEPTED: OrderStatus.WORKING,
     OutcomeClass.REJECTED: OrderStatus.REJECTED,
@@ -82,6 +85,7 @@ def placed(client_order_id: ClientOrderId, outcome: Outcome, *, at_ms: UnixMs) -
         client_order_id=client_order_id,
         status=_STATUS[outcome.outcome],
         reason=str(outcome.code or outcome.outcome),
+        said=outcome.message[:SAID_MAX],
         evidence=Evidence.LOCAL if is_local else Evidence.REPLY,
         at_ms=at_ms,
     )

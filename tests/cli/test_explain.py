@@ -52,7 +52,12 @@ def test_an_order_is_explained_to_programs_also_while_the_journal_is_written(
     assert answer["client_order_id"] == order.client_order_id
     assert answer["workflow_id"] == f"{UNIT.path}:1:{order.decided_at}"
     assert answer["config_version"] == 1
-    assert answer["review"] == {"verdict": "approved", "repeated": True, "note": ""}
+    assert answer["review"] == {
+        "verdict": "approved",
+        "final": "passed",
+        "repeated": True,
+        "note": "",
+    }
     assert answer["trigger"]["kind"] in {"price", "fact"}
     assert answer["trigger"]["prices"]["last"]
     assert answer["changes"][0]["from"] is None

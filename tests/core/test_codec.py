@@ -94,8 +94,8 @@ def test_the_text_is_canonical() -> None:
 
     assert text == (
         '{"at_ms":7,"client_order_id":"q1abc00000000000000000000","cumulative_quantity":"1.5",'
-        '"evidence":"stream","reason":"\\u00fc","status":"working","t":"OrderReported","v":1,'
-        '"venue_order_id":null}'
+        '"evidence":"stream","reason":"\\u00fc","said":"","status":"working",'
+        '"t":"OrderReported","v":1,"venue_order_id":null}'
     )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,7 +16,9 @@ from opensqt.core.facts import (
 from opensqt.core.ids import ClientOrderId
 from opensqt.core.order_story import OrderStory, tell_order
 from opensqt.core.orders import OrderStatus, Purpose
-from tests.engine.stage import UNIT
+from opensqt.core.risk.limits import Limits
+from opensqt.engine import hub
+from tests.engine.stage import UNIT, Stage, play
 from tests.fakes.lived import lived
 
 
@@ -167,3 +170,37 @@ def test_an_unknown_order_has_no_story(life: list[Fact]) -> None:
 
     assert tell_order(UNIT, stranger, numbered(life)) is None
     assert any(isinstance(fact, CancelIntended) for fact in life)
+
+
+def test_what_the_gate_refused_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def strict(capital: Decimal, *, venue_orders_open_max: int) -> Limits:
+        limits = Limits.from_capital(capital, venue_orders_open_max=venue_orders_open_max)
+        return replace(limits, order_notional_max=Decimal(1))
+
+    async def story(stage: Stage) -> None:
+        await stage.open()
+        monkeypatch.setattr(hub, "Limits", SimpleNamespace(from_capital=strict))
+        stage.quote("1003")
+        await stage.until(lambda: bool(_not_sent(stage.disk.facts)))
+
+        found = told(stage.disk.facts, _not_sent(stage.disk.facts)[0].client_order_id)
+
+        assert found.judgement.verdict == "approved"
+        assert found.judgement.final.startswith("refused: ErrRisk: order_notional")
+        assert found.judgement.final.removeprefix("refused: ") in found.changes[-1].detail
+
+    play(story)
+
+
+def _not_sent(facts: list[Fact]) -> list[OrderReported]:
+    return [
+        fact
+        for fact in facts
+        if isinstance(fact, OrderReported) and fact.status is OrderStatus.NOT_SENT
+    ]
+
+
+def test_what_left_has_passed_the_gate(life: list[Fact]) -> None:
+    stories = [told(life, fact.client_order_id) for fact in life if isinstance(fact, TradeFilled)]
+
+    assert {one.judgement.final for one in stories} == {"passed"}
