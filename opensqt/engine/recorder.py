@@ -65,15 +65,19 @@ class Recorder:
         self._state = replay(start, recovered.facts)
         return len(recovered.facts)
 
-    def stage(self, facts: Sequence[Fact], *, stored: Callable[[], None]) -> None:
+    def stage(self, facts: Sequence[Fact], *, stored: Callable[[], None]) -> bool:
         """Apply facts which the next commit stores; ``stored`` is called once it has.
 
-        Nothing may be staged yet. A commit that fails forgets them.
+        Return False, with nothing done, while a commit is under way: it does not hold them, and its
+        end would forget them. Nothing may be staged yet. A commit that fails forgets them.
         """
+        if self._writing.locked():
+            return False
         assert not self._staged, "facts are staged already"
         self._before = self._state
         self._state = replay(self._state, facts)
         self._staged, self._stored = tuple(facts), stored
+        return True
 
     async def record(self, facts: Sequence[Fact], *, at_sequence: int | None = None) -> None:
         """Commit journaled facts in one transaction and apply them; all or nothing.

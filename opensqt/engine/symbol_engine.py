@@ -449,9 +449,9 @@ class SymbolEngine:
         if not self._pending:
             return
         batch = await self._intake.batch(self._pending, self._recorder.state)
-        if batch.is_plain and self._link.is_attached and self.is_ready:
-            # What is decided from it next goes into the same transaction.
-            self._recorder.stage(batch.facts, stored=lambda: self._stored(batch))
+        is_calm = batch.is_plain and self._link.is_attached and self.is_ready
+        # What is decided from it next goes into the same transaction.
+        if is_calm and self._recorder.stage(batch.facts, stored=lambda: self._stored(batch)):
             return
         await self._recorder.record(batch.facts)
         self._acknowledge(batch)

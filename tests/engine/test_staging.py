@@ -43,7 +43,7 @@ class Disk:
             self.commits.append(len(facts))
 
     def stage(self, *reasons: str) -> None:
-        self.recorder.stage([found(one) for one in reasons], stored=self.tell)
+        assert self.recorder.stage([found(one) for one in reasons], stored=self.tell)
 
     def tell(self) -> None:
         self.told += 1
@@ -102,6 +102,20 @@ async def test_commits_wait_for_each_other() -> None:
     await asyncio.gather(disk.recorder.flush(), disk.recorder.record([found("b")], at_sequence=1))
 
     assert (disk.recorder.state.sequence, disk.commits, disk.told) == (2, [1, 1], 1)
+
+
+async def test_nothing_is_staged_while_a_commit_is_under_way() -> None:
+    disk = Disk()
+    writing = asyncio.create_task(disk.recorder.record([found("a")]))
+    await asyncio.sleep(0)
+
+    assert not disk.recorder.stage([found("b")], stored=disk.tell), "it is not in that commit"
+    await writing
+
+    assert (disk.recorder.state.sequence, disk.disk.sequence, disk.told) == (1, 1, 0)
+    disk.stage("b")
+    await disk.recorder.flush()
+    assert (disk.recorder.state.sequence, disk.disk.sequence, disk.told) == (2, 2, 1)
 
 
 def test_a_fill_and_the_order_that_follows_it_are_one_commit() -> None:
