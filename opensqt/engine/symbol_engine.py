@@ -433,14 +433,16 @@ class SymbolEngine:
             self._stopping.step(self._recorder.state, is_idle=is_idle)
 
     async def _take_control(self, control: Control) -> None:
+        config = self._config
         if isinstance(control, ConfigApplied):
-            self._config = self._decider.config = codec.decode(control.text, UnitConfig)
-            self._config_version = control.version
+            config = codec.decode(control.text, UnitConfig)
         if isinstance(control, DirectiveGiven):
             self._stopping.reset()
             if control.directive is self._recorder.state.directive:
                 return
         await self._recorder.record([control])
+        # Only now: by what is not journaled nothing is decided.
+        self._config = self._decider.config = config
         # Inside the band of the former wish prices were withheld: ours may be a second old.
         self._recorder.forget_price()
         self._decider.disturb()
