@@ -148,8 +148,7 @@ class SqlJournal:
 
         def write() -> int:
             with self._database.transaction():
-                self._check_fence(epoch)
-                self._check_sequence(expected_sequence)
+                self._check(epoch, expected_sequence)
                 self._insert(facts, bodies, after=expected_sequence, epoch=epoch)
                 if state is not None:
                     self._insert_snapshot(state, expected_sequence + len(facts))
@@ -231,7 +230,9 @@ class SqlJournal:
         return int(rows[0][0] or 0)
 
     def _check_fence(self, epoch: int) -> None:
-        newest = self._fence()
+        self._pass_fence(epoch, self._fence())
+
+    def _pass_fence(self, epoch: int, newest: int) -> None:
         if epoch < newest:
             raise StaleEpochError(
                 f"epoch {epoch} of {self._unit.text} is over, the newest is {newest}"
@@ -239,9 +240,16 @@ class SqlJournal:
         if epoch > newest:
             self._database.write_many("UPDATE fence SET epoch = ? WHERE id = 1", [(epoch,)])
 
-    def _check_sequence(self, expected: int) -> None:
-        rows = self._database.query("SELECT coalesce(max(sequence), 0) FROM facts")
-        sequence = int(rows[0][0] or 0)
+    def _check(self, epoch: int, expected: int) -> None:
+        # In one question: a server is asked once less.
+        newest, found = self._database.query(
+            "SELECT (SELECT epoch FROM fence WHERE id = 1), "
+            "(SELECT coalesce(max(sequence), 0) FROM facts)"
+        )[0]
+        if newest is None:
+            raise JournalError(f"{self._database.place}: the fence is missing")
+        self._pass_fence(epoch, int(newest))
+        sequence = int(found or 0)
         if sequence != expected:
             raise SequenceConflictError(
                 f"expected sequence {expected} of {self._unit.text}, found {sequence}"

@@ -51,6 +51,18 @@ def test_a_journal_lies_in_a_folder_of_its_unit_and_is_private(tmp_path: Path) -
     assert file.parent.stat().st_mode & 0o777 == 0o700
 
 
+async def test_nothing_is_written_past_a_fence_that_is_gone(
+    tmp_path: Path, journal_file: Path
+) -> None:
+    journal = open_journal(tmp_path, UNIT)
+    execute(journal_file, "DELETE FROM fence")
+
+    with pytest.raises(JournalError, match="the fence is missing"):
+        await journal.commit([started(1)], epoch=1, expected_sequence=0)
+    assert await journal.history() == ()
+    journal.close()
+
+
 def test_a_commit_has_reached_the_disk(tmp_path: Path) -> None:
     database = journal_database(tmp_path, UNIT)
 
