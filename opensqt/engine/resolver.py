@@ -111,7 +111,7 @@ class Resolver:
                 continue
             known = state.orders.get(client_order_id)
             is_open = known is not None and not known.is_settled
-            if known is None or not is_open or not _is_asked(known, doubt, now_ms):
+            if known is None or not is_open or not self._is_asked(known, doubt, now_ms):
                 del self._doubts[client_order_id]
             elif self._clock.monotonic_ms() >= doubt.next_ms:
                 doubt.is_running = True
@@ -121,13 +121,27 @@ class Resolver:
 
     def _wonder(self, order: Order, now_ms: int) -> None:
         own = order.client_order_id
-        if own not in self._doubts and (own in self._forced or _is_questionable(order, now_ms)):
+        if own not in self._doubts and (
+            own in self._forced or self._is_questionable(order, now_ms)
+        ):
             self._doubts[own] = _Doubt(
                 since_ms=self._clock.monotonic_ms(),
                 base_ms=_base_ms(order, now_ms=now_ms, horizon_ms=self._horizon_ms),
             )
         if own in self._forced:
             self._doubts[own].is_forced = True
+
+    def _is_questionable(self, order: Order, now_ms: int) -> bool:
+        # An answer that was lost leaves an intent, and a clock that was set a deadline far ahead.
+        handed_ms = self._handed_ms(order.client_order_id)
+        time_to_live_ms = order.deadline_ms - order.created_ms
+        is_overdue = (
+            handed_ms is not None and self._clock.monotonic_ms() - handed_ms > time_to_live_ms
+        )
+        return (order.is_doubtful and is_overdue) or _is_questionable(order, now_ms)
+
+    def _is_asked(self, order: Order, doubt: _Doubt, now_ms: int) -> bool:
+        return doubt.is_forced or self._is_questionable(order, now_ms)
 
     def _proof_ms(self, doubt: _Doubt) -> int:
         return doubt.base_ms + self._clock.monotonic_ms() - doubt.since_ms
@@ -286,7 +300,3 @@ def _is_questionable(order: Order, now_ms: int) -> bool:
         and asked_ms is not None
         and now_ms - asked_ms > CANCEL_PATIENCE_MS
     )
-
-
-def _is_asked(order: Order, doubt: _Doubt, now_ms: int) -> bool:
-    return doubt.is_forced or _is_questionable(order, now_ms)

@@ -223,6 +223,31 @@ def test_an_order_of_an_earlier_process_is_not_disowned() -> None:
     play(story, venue_type=Lossy)
 
 
+def test_an_order_whose_answer_was_lost_is_asked_for_whatever_the_clock_says() -> None:
+    async def story(stage: Stage) -> None:
+        await stage.open()
+        venue, executor = cast(Lossy, stage.venue), stage.engine._executor
+        venue.loses = True
+        sent, executor._sent = executor._sent, lambda _: None
+        stage.quote("1003")
+        await stage.until(
+            lambda: any(order.status == "intent" for order in stage.live) and not executor.in_flight
+        )
+        lost = [o.client_order_id for o in stage.live if o.status == "intent"]
+        stage.clock.set_by(-3_600_000)
+        venue.loses, executor._sent = False, sent
+
+        await stage.until(
+            lambda: (
+                all(stage.state.orders.get(own) is None for own in lost)
+                or all(stage.state.orders[own].status == "absent" for own in lost)
+            ),
+            within_ms=120_000,
+        )
+
+    play(story, venue_type=Lossy)
+
+
 # -- both together: any order of losses, delays, restarts and clocks that are set
 
 
