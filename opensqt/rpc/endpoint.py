@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from opensqt.system.rundir import SOCKET_PATH_BYTES_MAX
-
+SOCKET_PATH_BYTES_MAX: Final = 107
+"""Bytes of a unix socket path on Linux, without the final zero."""
 _DIRECTORY_MODE: Final = 0o700
 _SOCKET_MODE: Final = 0o600
 _UNIX: Final = "unix:"

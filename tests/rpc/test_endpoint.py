@@ -10,6 +10,7 @@ import pytest
 
 from opensqt.rpc.auth import SecurityError, ServerSecurity, check_token, load_token
 from opensqt.rpc.endpoint import (
+    SOCKET_PATH_BYTES_MAX,
     Endpoint,
     EndpointError,
     EndpointTakenError,
@@ -17,7 +18,6 @@ from opensqt.rpc.endpoint import (
     UnixLocator,
 )
 from opensqt.rpc.server import RpcServer
-from opensqt.system.rundir import SOCKET_PATH_BYTES_MAX
 
 NAME = "exchange-paper"
 
