@@ -104,6 +104,8 @@ class Gate:
         """Whether the wall clock was set since, and no other clock has confirmed it."""
         self._jumped_until_ms = clock.monotonic_ms()
         self._is_closing = False
+        self._key_refusal = ""
+        """In which words the venue has refused our key; empty while it takes it."""
         self.in_flight: set[ClientOrderId] = set()
         self.refusals: dict[VenueCode, int] = {}
 
@@ -149,6 +151,10 @@ class Gate:
         """Shut for good: another process holds the account."""
         self._is_lost = True
 
+    def trust_key(self) -> None:
+        """Let orders try again: a fresh private stream shows that the venue takes our key."""
+        self._key_refusal = ""
+
     def close_down(self, *, is_closing: bool = True) -> None:
         """Shut to everything but cancels and reducing orders, for an orderly end."""
         self._is_closing = is_closing
@@ -169,6 +175,8 @@ class Gate:
             return VenueCode.STALE_EPOCH, "another process holds the account"
         if self._kill.is_engaged and purpose is not Purpose.FLATTEN:
             return VenueCode.KILLED, f"kill {self._kill.epoch}: {self._kill.reason}"
+        if self._key_refusal:
+            return VenueCode.GATE_SHUT, f"the venue refuses our key: {self._key_refusal}"
         if purpose is Purpose.OPEN and self._closed_to_opens:
             return VenueCode.GATE_SHUT, self._closed_to_opens
         age_ms = (
@@ -274,7 +282,12 @@ class Gate:
         return outcome
 
     def _heed(self, outcome: Outcome) -> None:
-        """Place nothing for as long as the venue wants to be left alone; cancels still try."""
+        """Place nothing for as long as the venue wants none of it; cancels still try."""
+        is_refused = outcome.outcome is OutcomeClass.REJECTED
+        if is_refused and outcome.code is VenueCode.AUTHENTICATION and not self._key_refusal:
+            # A person must look: no order will pass until the connector has another key.
+            self._key_refusal = outcome.message or str(outcome.code)
+            self._log.error("gate.key_refused", reason=self._key_refusal)
         if outcome.code is VenueCode.RATE_LIMITED:
             pause_ms = outcome.retry_after_ms or PAUSE_MS
             self._limiter.block(until_ms=self._clock.monotonic_ms() + pause_ms)

@@ -1,14 +1,16 @@
 """Answering a manager's questions about its symbol."""
 
 from opensqt.ports.exchange import UnknownSymbolError, VenuePort, VenueUnavailableError
-from opensqt.ports.link import Answer, Query, QueryKind
+from opensqt.ports.link import NOT_TRADED, Answer, Query, QueryKind
 
 
 async def answer(query: Query, venue: VenuePort) -> Answer:
     """Return what the venue says, or an answer whose ``error`` says that nothing was learnt."""
     try:
         return await _ask(query, venue)
-    except (VenueUnavailableError, UnknownSymbolError) as error:
+    except UnknownSymbolError as error:
+        return Answer(request_id=query.request_id, error=f"{NOT_TRADED}: {error}")
+    except VenueUnavailableError as error:
         reason = str(error) or type(error).__name__
         return Answer(request_id=query.request_id, error=reason)
 

@@ -25,12 +25,14 @@ from opensqt.ports.exchange import (
     PlaceRequest,
     PriceUpdate,
     TradeUpdate,
+    UnknownSymbolError,
     VenueCode,
     VenueOrder,
     VenuePosition,
     VenueUnavailableError,
 )
 from opensqt.ports.link import (
+    NOT_TRADED,
     Ack,
     Answer,
     Band,
@@ -282,7 +284,12 @@ class ManagerLink:
 
     async def instrument(self, symbol: Symbol) -> Instrument:
         """Return the venue's current rules."""
-        answer = await self._ask(QueryKind.INSTRUMENT, symbol)
+        try:
+            answer = await self._ask(QueryKind.INSTRUMENT, symbol)
+        except VenueUnavailableError as error:
+            if str(error).startswith(NOT_TRADED):
+                raise UnknownSymbolError(str(error)) from error
+            raise
         if answer.instrument is None:
             message = "the answer holds no instrument"
             raise VenueUnavailableError(message)

@@ -6,9 +6,11 @@ facts, but not permission.
 """
 
 import asyncio
+import zlib
 from collections.abc import Callable
 from typing import Final
 
+from opensqt.core.facts import UnitQuarantined
 from opensqt.core.ids import is_forced
 from opensqt.engine.incoming import Reconciled, TradesFound
 from opensqt.engine.reconciler import Findings, Reconciler
@@ -17,6 +19,12 @@ from opensqt.ports.exchange import UnknownSymbolError, VenueOrder, VenueUnavaila
 from opensqt.ports.telemetry import LogPort
 
 AUDIT_EVERY_MS: Final = 30_000
+"""Open orders, trades and position together."""
+TRADES_EVERY_MS: Final = 15_000
+DELISTED_MS: Final = 60_000
+"""A symbol the venue has not known for so long is not traded there any more."""
+_JITTER: Final = 10
+"""Largest part of an interval, per cent, by which it is shorter: units must not ask in step."""
 RETRY_MS: Final = 500
 TRADES_PAUSE_MS: Final = 500
 
@@ -28,12 +36,16 @@ class ReconcileJob:
         self,
         reconciler: Reconciler,
         *,
-        deliver: Callable[[Reconciled | TradesFound], None],
+        name: str,
+        deliver: Callable[[Reconciled | TradesFound | UnitQuarantined], None],
         ended: Callable[[], None],
         clock: ClockPort,
         log: LogPort,
     ) -> None:
-        """Hand the results of ``reconciler`` to ``deliver``; call ``ended`` after each pass."""
+        """Hand the results of ``reconciler`` to ``deliver``; call ``ended`` after each pass.
+
+        ``name`` spreads the passes of different units over time.
+        """
         self._reconciler = reconciler
         self._deliver = deliver
         self._ended = ended
@@ -41,7 +53,11 @@ class ReconcileJob:
         self._log = log
         self._wanted = 0
         self._done = 0
-        self._audited_ms = 0
+        self._name = name
+        self._rounds = 0
+        self._audited_ms = self._traded_ms = 0
+        self._unlisted_ms: int | None = None
+        """Since when the venue has not known the symbol, monotonic time."""
         self._not_before_ms = 0
         self._task: asyncio.Task[None] | None = None
         self._trades_task: asyncio.Task[None] | None = None
@@ -73,16 +89,26 @@ class ReconcileJob:
         self._not_before_ms = self._clock.monotonic_ms() + in_ms
 
     def step(self, *, is_attached: bool) -> None:
-        """Start a pass when one is wanted or the periodic one is due."""
-        is_busy = self._task is not None and not self._task.done()
+        """Start what is wanted or due: a pass, or between two passes a look at the trades."""
         now_ms = self._clock.monotonic_ms()
-        is_due = now_ms - self._audited_ms >= AUDIT_EVERY_MS
-        if now_ms < self._not_before_ms:
+        if now_ms < self._not_before_ms or not is_attached:
             return
-        if is_attached and not is_busy and (not self.is_done or is_due):
+        if self._task is not None and not self._task.done():
+            return
+        age_ms = now_ms - self._audited_ms
+        if not self.is_done or age_ms >= self._shortened(AUDIT_EVERY_MS):
             self._audited_ms = now_ms
+            self._rounds += 1
             self._task = asyncio.get_running_loop().create_task(self._pass(self._wanted))
             self._task.add_done_callback(self._noted)
+        elif min(age_ms, now_ms - self._traded_ms) >= self._shortened(TRADES_EVERY_MS):
+            self._traded_ms = now_ms
+            self.fetch_trades()
+
+    def _shortened(self, interval_ms: int) -> int:
+        """Return an interval, a little shorter by name and round."""
+        part = zlib.crc32(f"{self._name}/{self._rounds}".encode()) % (_JITTER + 1)
+        return interval_ms - interval_ms * part // 100
 
     @property
     def due_ms(self) -> int | None:
@@ -112,11 +138,24 @@ class ReconcileJob:
         except (VenueUnavailableError, UnknownSymbolError) as error:
             self.problem = str(error) or type(error).__name__
             self._log.warning("reconcile.failed", reason=self.problem, number=number)
+            self._note_unlisted(is_unlisted=isinstance(error, UnknownSymbolError))
             await self._clock.sleep_ms(RETRY_MS)
             return
         self.problem = ""
+        self._unlisted_ms = None
         self._note_foreign(tuple(findings.foreign))
         self._deliver(Reconciled(findings=findings, number=number))
+
+    def _note_unlisted(self, *, is_unlisted: bool) -> None:
+        """Call a human when the venue does not trade the symbol any more; it may be settled."""
+        now_ms = self._clock.monotonic_ms()
+        if not is_unlisted:
+            self._unlisted_ms = None
+        elif self._unlisted_ms is None:
+            self._unlisted_ms = now_ms
+        elif now_ms - self._unlisted_ms >= DELISTED_MS:
+            reason = f"delisted: {self.problem}"
+            self._deliver(UnitQuarantined(reason=reason, at_ms=self._clock.now_ms()))
 
     def _note_foreign(self, found: tuple[VenueOrder, ...]) -> None:
         known = {order.venue_order_id for order in self.foreign}

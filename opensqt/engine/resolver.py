@@ -33,6 +33,8 @@ from opensqt.ports.telemetry import LogPort
 
 # A cancel the venue has not confirmed within this time is looked up.
 CANCEL_PATIENCE_MS: Final = 2_000
+# An order whose outcome is unknown for longer is told to a person.
+UNKNOWN_MS_MAX: Final = 300_000
 
 
 @dataclass(slots=True)
@@ -45,6 +47,8 @@ class _Doubt:
     lookups: int = 0
     next_ms: int = 0
     is_running: bool = False
+    is_told: bool = False
+    """Whether a person was told that the doubt lasts."""
     is_forced: bool = False
     """Whether somebody asked for a look, although the state looks settled enough."""
 
@@ -130,6 +134,13 @@ class Resolver:
             )
         if own in self._forced:
             self._doubts[own].is_forced = True
+        doubt = self._doubts.get(own)
+        if doubt is None or doubt.is_told or order.status is not OrderStatus.UNKNOWN:
+            return
+        doubt_ms = self._clock.monotonic_ms() - doubt.since_ms
+        if doubt_ms > UNKNOWN_MS_MAX:
+            doubt.is_told = True
+            self._log.error("order.unknown_for_long", client_order_id=own, doubt_ms=doubt_ms)
 
     def _is_questionable(self, order: Order, now_ms: int) -> bool:
         # An answer that was lost leaves an intent, and a clock that was set a deadline far ahead.

@@ -154,6 +154,7 @@ class SymbolEngine:
         )
         return ReconcileJob(
             reconciler,
+            name=self._identity.unit.text,
             deliver=self._mailbox.put_fact,
             ended=self._mailbox.wake,
             clock=self._clock,

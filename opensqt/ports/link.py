@@ -137,6 +137,10 @@ class Reply:
     outcome: Outcome
 
 
+NOT_TRADED: Final = "ErrUnknownSymbol"
+"""Begins the ``error`` of an answer that says for sure: the venue does not trade the symbol."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What a Query found. ``error`` non-empty: nothing was learnt."""

@@ -55,7 +55,9 @@ async def stuck(stage: Stage, quantity: str = "0.5") -> None:
 
 async def paused(stage: Stage) -> None:
     stage.direct(Directive.CANCEL)
-    await stage.until(lambda: stage.state.is_quiescent)
+    await stage.until(
+        lambda: stage.state.directive is Directive.CANCEL and stage.state.is_quiescent
+    )
 
 
 async def adopt(stage: Stage, wish: AdoptionWish = WISH, *, dry_run: bool = False) -> Adoption:

@@ -1,4 +1,4 @@
-"""A venue that wants to be left alone is: orders wait at the gate, cancels try all the same."""
+"""What a venue wants none of waits at the gate, and cancels try all the same."""
 
 import pytest
 
@@ -33,3 +33,23 @@ async def test_the_gate_is_shut_to_orders_for_as_long_as_the_venue_wants_to_be_l
     assert setting.gate.shut_reason == ""
     assert (refused.outcome, refused.code) == (OutcomeClass.NOT_SENT, VenueCode.GATE_SHUT)
     assert len(setting.venue.canceled) == asked + 1
+
+
+async def test_a_key_the_venue_refuses_stops_every_order_until_it_is_taken_again() -> None:
+    setting = Setting()
+    setting.venue.outcome = Outcome(
+        outcome=OutcomeClass.REJECTED, code=VenueCode.AUTHENTICATION, message="HTTP 401 -2015"
+    )
+    first = await setting.place()
+    setting.clock.ms += 600_000
+    setting.gate.confirm(kill=KillRow(), account_epoch=7)
+    later = await setting.place("flatten", number=2)
+    await setting.cancel()
+
+    assert first.code is VenueCode.AUTHENTICATION
+    assert (later.outcome, later.code) == (OutcomeClass.NOT_SENT, VenueCode.GATE_SHUT)
+    assert setting.gate.shut_reason == "the venue refuses our key: HTTP 401 -2015"
+    assert len(setting.venue.placed) == 1
+    assert len(setting.venue.canceled) == 1
+    setting.gate.trust_key()
+    assert setting.gate.shut_reason == ""
