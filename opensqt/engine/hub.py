@@ -54,7 +54,6 @@ from opensqt.ports.link import (
 )
 from opensqt.ports.telemetry import LogPort
 
-WRONG_BUILD: Final = "ErrBuild"
 HEARTBEAT_MS: Final = 1_000
 RECONNECT_MS: Final = 100
 FRAME_AGE_UNKNOWN_MS: Final = 3_600_000
@@ -67,15 +66,6 @@ _BY_THE_RULES: Final = frozenset({VenueCode.RISK, VenueCode.INVALID_ORDER})
 PENDING_FACTS_MAX: Final = 5_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Build:
-    """Which build this process is."""
-
-    own: str
-    installed: Callable[[], Awaitable[str]]
-    """Asks which one a process would be that starts now."""
-
-
 @dataclass(slots=True)
 class _Attached:
     session: UnitSession
@@ -85,13 +75,12 @@ class _Attached:
 class Hub:
     """Serves the managers of one account. ``attach`` is called once per connection."""
 
-    def __init__(  # noqa: PLR0913 - collaborators, each used
+    def __init__(
         self,
         venue: VenuePort,
         gate: Gate,
         *,
         epoch_of: Callable[[UnitId], Awaitable[int]],
-        build: Build,
         session_prefix: str,
         clock: ClockPort,
         log: LogPort,
@@ -100,9 +89,6 @@ class Hub:
         self._venue = venue
         self._gate = gate
         self._epoch_of = epoch_of
-        self._build = build
-        self.outdated = asyncio.Event()
-        """Set when a process of a newer build has come: this one must make room for its like."""
         self._session_prefix = session_prefix
         self._clock = clock
         self._log = log
@@ -292,9 +278,6 @@ class Hub:
         if skew_ms > SKEW_MS_MAX:
             await transport.close(code="ErrClockSkew", message=f"clocks differ by {skew_ms} ms")
             return None
-        if hello.build != self._build.own:
-            await self._refuse_build(transport, hello)
-            return None
         newest = max(await self._epoch_of(hello.unit), self._gate.epoch_of(hello.unit))
         if hello.epoch < newest:
             await transport.close(
@@ -325,23 +308,6 @@ class Hub:
         self._log.info("hub.attached", unit=hello.unit.text, epoch=hello.epoch, pid=hello.pid)
         await self._watch()
         return _Attached(session=session, hello=hello)
-
-    async def _refuse_build(self, transport: ExchangeTransport, hello: Hello) -> None:
-        """Let no two builds trade together: the one that is not installed any more must end.
-
-        Whoever ends is started again with what is installed, so that both agree in the end.
-        """
-        own, installed = self._build.own, await self._build.installed()
-        message = (
-            f"{hello.unit.text}: process {hello.pid} on {hello.host} is of build {hello.build}, "
-            f"the exchange process of {own}, installed is {installed}"
-        )
-        self._log.error("hub.build_differs", reason=message)
-        if installed == own:
-            await transport.close(code=WRONG_BUILD, message=message)
-            return
-        self.outdated.set()
-        await transport.close(message=message)
 
     def _session_of(self, unit: UnitId) -> UnitSession:
         session = self._sessions.get(unit)
