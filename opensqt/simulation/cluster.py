@@ -22,7 +22,7 @@ from opensqt.ports.spawn import SpawnError
 from opensqt.simulation.connector import Connector
 from opensqt.simulation.exchange import ExchangeProcess
 from opensqt.simulation.manager import Home, ManagerProcess
-from opensqt.simulation.scene import Scene
+from opensqt.simulation.scene import BUILD, Scene
 
 CALL_MS_MAX: Final = 30
 ResultT = TypeVar("ResultT")
@@ -61,7 +61,7 @@ class Cluster:
                 unit=home.unit,
                 deployment=self._scene.deployment,
                 epoch=epoch,
-                build="",
+                build=BUILD,
                 host="",
                 pid=epoch,
             ),
@@ -198,7 +198,11 @@ class Cluster:
         async def ensure() -> None:
             if not self._has_exchange:
                 self._has_exchange = True
-                await self._start_exchange()
+                # It starts whatever becomes of who asked for it.
+                starting = self._scene.loop.create_task(self._start_exchange())
+                self._scene.works.add(starting)
+                starting.add_done_callback(self._scene.works.discard)
+                await asyncio.shield(starting)
 
         await self._call(ensure)
 

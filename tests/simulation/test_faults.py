@@ -52,3 +52,21 @@ def test_every_fault_is_drawn_sooner_or_later() -> None:
 
     assert never == []
     assert any(len(plan_of(one)) > len(fields(Faults)) // 3 for one in drawn)
+
+
+def test_an_exchange_process_starts_although_who_asked_for_it_has_died() -> None:
+    faults = Faults(
+        safety_ms=20_000,
+        stream_cuts=1,
+        manager_crashes=1,
+        link_cuts=2,
+        orchestrator_crashes=1,
+        operations=6,
+        spawn_failure=0.05,
+        cluster_kills=1,
+        manager_pauses=1,
+        exchange_pauses=2,
+        workflow_failure=0.02,
+    )
+
+    assert run_seed(1412, faults=faults).violation == ""
