@@ -16,6 +16,7 @@ from opensqt.simulation.venue import SimulatedVenue
 from opensqt.simulation.witness import Witness
 
 ACCOUNT: Final = AccountName("paper")
+BUILD: Final = "sim"
 RESTART_MS_MAX: Final = 3_000
 
 
