@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from opensqt.bootstrap.dialing import dial_connector
-from opensqt.bootstrap.runtime import Runtime, fresh_bytes, link_name
+from opensqt.bootstrap.runtime import Runtime, build_now, build_text, fresh_bytes, link_name
 from opensqt.core.ids import AccountName, ClientOrderId, UnitId
 from opensqt.engine.account_holder import AccountHolder, take_account
+from opensqt.engine.builds import Build
 from opensqt.ports.exchange import VenueUnavailableError
 from opensqt.ports.registry import AccountLease
 from opensqt.rpc.endpoint import Endpoint
@@ -156,6 +157,7 @@ class ExchangeProcess:
         holder = AccountHolder(
             lease,
             deployment=deployment,
+            build=Build(own=build_text(), installed=build_now),
             registry=registry,
             venue=venue,
             clock=self._clock,

@@ -1,13 +1,16 @@
 """Where a deployment keeps its state and its sockets: the same answer in each of its processes."""
 
+import asyncio
 import secrets
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Final
 
 from opensqt.core.ids import AccountName
 from opensqt.storage.location import Location
+from opensqt.system.build import installed_build
 from opensqt.system.rundir import RunDir, write_atomically
 
 CONTROL_ENDPOINT: Final = "control"
@@ -92,9 +95,22 @@ def connector_name(account: AccountName) -> str:
     return f"connector-{account}"
 
 
+@cache
 def build_text() -> str:
-    """Return the version of this build, for journals and handshakes."""
-    return f"opensqt {metadata.version('opensqt')}"
+    """Return version and content of the build this process is, for journals and handshakes.
+
+    Kept from the first call on: what is installed meanwhile is another build.
+    """
+    return _installed_text()
+
+
+async def build_now() -> str:
+    """Return ``build_text`` of a process that starts now."""
+    return await asyncio.to_thread(_installed_text)
+
+
+def _installed_text() -> str:
+    return f"opensqt {metadata.version('opensqt')} {installed_build()}"
 
 
 def fresh_bytes() -> bytes:

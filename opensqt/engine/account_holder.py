@@ -14,6 +14,7 @@ from opensqt.core import codec
 from opensqt.core.ids import AccountName, ClientOrderId, UnitId
 from opensqt.core.registry import UnitRecord
 from opensqt.core.unit_config import UnitConfig
+from opensqt.engine.builds import Build
 from opensqt.engine.cancel_all import cancel_all
 from opensqt.engine.gate import Gate
 from opensqt.engine.hub import Hub
@@ -31,6 +32,10 @@ ANSWER_MS_MAX: Final = 1_000
 
 class AccountLostError(Exception):
     """Another process holds the account: this one must end and never write again."""
+
+
+class OutdatedBuildError(Exception):
+    """Another build is installed than this process is: one of that must take its place."""
 
 
 async def take_account(
@@ -58,11 +63,12 @@ async def take_account(
 class AccountHolder:
     """What an exchange process is besides its sockets: gate, hub, and the right to the account."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - collaborators, each used
         self,
         lease: AccountLease,
         *,
         deployment: str,
+        build: Build,
         registry: RegistryPort,
         venue: VenuePort,
         clock: ClockPort,
@@ -84,6 +90,7 @@ class AccountHolder:
             venue,
             self.gate,
             epoch_of=registry.symbol_epoch,
+            build=build,
             session_prefix=f"{lease.account}-{lease.epoch}",
             clock=clock,
             log=log,
@@ -92,13 +99,15 @@ class AccountHolder:
     async def run(self) -> None:
         """Serve and hold the account until cancelled.
 
-        Raise ``AccountLostError`` when another process has taken it, or whatever else ended a part
-        of this; the gate is shut for good by then.
+        Raise ``AccountLostError`` when another process has taken it, ``OutdatedBuildError`` when a
+        process of a newer build wants to trade, or whatever else ended a part of this; the gate is
+        shut for good by then.
         """
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.hub.run())
                 group.create_task(self._keep())
+                group.create_task(self._make_room())
         except BaseExceptionGroup as failed:
             self.gate.lose()
             raise _first(failed) from failed
@@ -124,6 +133,10 @@ class AccountHolder:
             epoch=epoch,
             clock=self._clock,
         )
+
+    async def _make_room(self) -> None:
+        await self.hub.outdated.wait()
+        raise OutdatedBuildError("another build is installed than this process is")
 
     async def _keep(self) -> None:
         renewed_ms = self._clock.monotonic_ms()

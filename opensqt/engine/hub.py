@@ -15,6 +15,7 @@ from opensqt.core.facts import PriceTicked
 from opensqt.core.ids import Symbol, UnitId, UnixMs
 from opensqt.core.instrument import Instrument
 from opensqt.core.risk.limits import Limits
+from opensqt.engine.builds import Build
 from opensqt.engine.gate import Gate, Market
 from opensqt.engine.hub_queries import answer
 from opensqt.engine.private_watch import PrivateWatch
@@ -75,12 +76,13 @@ class _Attached:
 class Hub:
     """Serves the managers of one account. ``attach`` is called once per connection."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - collaborators, each used
         self,
         venue: VenuePort,
         gate: Gate,
         *,
         epoch_of: Callable[[UnitId], Awaitable[int]],
+        build: Build,
         session_prefix: str,
         clock: ClockPort,
         log: LogPort,
@@ -89,6 +91,9 @@ class Hub:
         self._venue = venue
         self._gate = gate
         self._epoch_of = epoch_of
+        self._build = build
+        self.outdated = asyncio.Event()
+        """Set when a process of a newer build has come: this one must make room for its like."""
         self._session_prefix = session_prefix
         self._clock = clock
         self._log = log
@@ -278,6 +283,9 @@ class Hub:
         if skew_ms > SKEW_MS_MAX:
             await transport.close(code="ErrClockSkew", message=f"clocks differ by {skew_ms} ms")
             return None
+        if hello.build != self._build.own:
+            await self._refuse_build(transport, hello)
+            return None
         newest = max(await self._epoch_of(hello.unit), self._gate.epoch_of(hello.unit))
         if hello.epoch < newest:
             await transport.close(
@@ -308,6 +316,13 @@ class Hub:
         self._log.info("hub.attached", unit=hello.unit.text, epoch=hello.epoch, pid=hello.pid)
         await self._watch()
         return _Attached(session=session, hello=hello)
+
+    async def _refuse_build(self, transport: ExchangeTransport, hello: Hello) -> None:
+        code, text = await self._build.refusal_of(hello)
+        self._log.error("hub.build_differs", reason=text)
+        if not code:
+            self.outdated.set()
+        await transport.close(code=code, message=text)
 
     def _session_of(self, unit: UnitId) -> UnitSession:
         session = self._sessions.get(unit)

@@ -7,6 +7,7 @@ from typing import Final, cast
 
 from opensqt.core.ids import ClientOrderId, Symbol, UnitId
 from opensqt.engine.account_holder import AccountHolder, AccountLostError, take_account
+from opensqt.engine.builds import Build
 from opensqt.engine.exposure import UnitExposure
 from opensqt.engine.hub import Hub
 from opensqt.engine.local_link import LocalLink
@@ -17,10 +18,14 @@ from opensqt.simulation.connector import Connector, ConnectorClient
 from opensqt.simulation.control_store import ControlStore
 from opensqt.simulation.freezer import FreezableClock, Freezer
 from opensqt.simulation.link_watch import BandWatch
-from opensqt.simulation.scene import ACCOUNT, Scene
+from opensqt.simulation.scene import ACCOUNT, BUILD, Scene
 
 STORE_MS: Final = 20
 """How long the control store takes to answer; long enough for an order to slip through."""
+
+
+async def _installed() -> str:
+    return BUILD
 
 
 class _DistantStore:
@@ -118,6 +123,7 @@ class ExchangeProcess:
         self._holder = AccountHolder(
             lease,
             deployment=self._scene.deployment,
+            build=Build(own=BUILD, installed=_installed),
             registry=store,
             venue=self._venue,
             clock=self._clock,

@@ -193,6 +193,61 @@ async def test_a_newer_process_ends_the_older_one(place: Place) -> None:
     assert newer.snapshot()["epoch"] == 2
 
 
+@dataclass
+class Disk:
+    """What is installed: whatever starts is of that build."""
+
+    build: str = "old"
+
+    async def now(self) -> str:
+        return self.build
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    disk = Disk()
+    monkeypatch.setattr("opensqt.bootstrap.exchange.build_text", lambda: disk.build)
+    monkeypatch.setattr("opensqt.bootstrap.symbol.build_text", lambda: disk.build)
+    monkeypatch.setattr("opensqt.bootstrap.exchange.build_now", disk.now)
+    return disk
+
+
+async def test_an_old_process_is_refused_by_a_new_exchange_process_and_its_successor_quotes(
+    place: Place, disk: Disk
+) -> None:
+    await place.register()
+    exchange = await place.exchange()
+    await reaches(await place.symbol(), "quoting")
+    await exchange.stop()
+    disk.build = "new"
+
+    await place.exchange()
+
+    await until(lambda: len(place.endings) == 1)
+    assert "ErrBuild" in place.endings[0]
+    assert "is of build old, the exchange process of new" in place.endings[0]
+    await reaches(await place.symbol(), "quoting")
+
+
+async def test_an_old_exchange_process_makes_room_for_the_build_of_a_new_process(
+    place: Place, disk: Disk
+) -> None:
+    await place.register()
+    exchange = await place.exchange()
+    disk.build = "new"
+    symbol = await place.symbol()
+
+    await until(lambda: len(place.endings) == 1)
+    assert "OutdatedBuildError" in place.endings[0]
+    assert exchange.state == "shut"
+    assert place.open_ids == set()
+    await exchange.stop()
+    await place.exchange()
+
+    await reaches(symbol, "quoting")
+    assert len(place.endings) == 1
+
+
 async def test_a_unit_that_is_not_registered_ends_for_good(place: Place) -> None:
     await place.symbol()
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from opensqt.core.ids import ClientOrderId, Symbol, UnixMs, VenueOrderId
 from opensqt.core.instrument import Instrument
 from opensqt.core.orders import OrderStatus, Side, TimeInForce
+from opensqt.engine.builds import Build
 from opensqt.ports.exchange import (
     Balance,
     CancelRequest,
@@ -52,6 +53,15 @@ class QuietLog:
         self.events.append(event)
 
     info = warning = error = debug
+
+
+def build_of(own: str, *, installed: str = "") -> Build:
+    """Return a process's build, by default the one that is installed."""
+
+    async def now() -> str:
+        return installed or own
+
+    return Build(own=own, installed=now)
 
 
 @dataclass

@@ -31,7 +31,7 @@ from opensqt.simulation.journal import CommitHook, JournalDisk, MemoryJournal
 from opensqt.simulation.loop import VirtualClock, VirtualLoop, run_virtual
 from opensqt.simulation.registry import MemoryRegistry
 from opensqt.simulation.venue import SimulatedVenue, VenueConnection, frame_age, price_update
-from tests.engine.doubles import INSTRUMENT, SYMBOL, QuietLog
+from tests.engine.doubles import INSTRUMENT, SYMBOL, QuietLog, build_of
 
 UNIT = UnitId(account=AccountName("paper"), symbol=SYMBOL)
 TAG = "abc"
@@ -87,6 +87,7 @@ class Stage:
             self.venue,
             self.gate,
             epoch_of=self.registry.symbol_epoch,
+            build=build_of("t"),
             session_prefix="t",
             clock=self.clock,
             log=self.log,

@@ -16,6 +16,7 @@ from opensqt.engine.account_holder import (
     POLL_MS,
     AccountHolder,
     AccountLostError,
+    OutdatedBuildError,
     take_account,
 )
 from opensqt.engine.cancel_all import WAIT_MS as CANCEL_MS
@@ -25,7 +26,7 @@ from opensqt.ports.exchange import CancelRequest, Outcome, PlaceRequest, VenueUn
 from opensqt.ports.registry import LeaseHeldError, RegistryError
 from opensqt.simulation.loop import VirtualClock, VirtualLoop, run_virtual
 from opensqt.simulation.registry import MemoryRegistry
-from tests.engine.doubles import SYMBOL, ObedientVenue, QuietLog
+from tests.engine.doubles import SYMBOL, ObedientVenue, QuietLog, build_of
 from tests.engine.stage import CONFIG
 
 ACCOUNT = AccountName("paper")
@@ -99,6 +100,7 @@ class Place:
         holder = AccountHolder(
             lease,
             deployment="abc",
+            build=build_of("new"),
             registry=self.store,
             venue=self.connector,
             clock=self.clock,
@@ -311,5 +313,19 @@ def test_a_clock_that_was_set_is_trusted_when_the_venue_says_the_same_time() -> 
 
         assert not holder.gate.is_adrift
         assert not holder.gate.shut_reason
+
+    play(story)
+
+
+def test_an_outdated_process_shuts_its_gate_and_ends() -> None:
+    async def story(place: Place) -> None:
+        holder = await place.hold()
+        assert not holder.gate.shut_reason
+
+        holder.hub.outdated.set()
+
+        with pytest.raises(OutdatedBuildError, match="another build is installed"):
+            await place.running[0]
+        assert holder.gate.shut_reason
 
     play(story)

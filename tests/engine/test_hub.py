@@ -39,7 +39,15 @@ from opensqt.ports.link import (
     LinkRefusedError,
 )
 from opensqt.simulation.loop import VirtualClock, VirtualLoop, run_virtual
-from tests.engine.doubles import SYMBOL, HandClock, ObedientVenue, QuietLog, order_of, request_of
+from tests.engine.doubles import (
+    SYMBOL,
+    HandClock,
+    ObedientVenue,
+    QuietLog,
+    build_of,
+    order_of,
+    request_of,
+)
 from tests.fakes.waiting import PATIENCE_S, until
 
 UNIT = UnitId(account=AccountName("paper"), symbol=SYMBOL)
@@ -51,6 +59,7 @@ class Owner:
 
     clock: HandClock
     epoch: int = 1
+    build: str = "test"
     heard: list[str] = field(default_factory=list)
     seqs: list[int] = field(default_factory=list)
     prices: list[Decimal] = field(default_factory=list)
@@ -62,7 +71,7 @@ class Owner:
             host="test",
             pid=1,
             epoch=self.epoch,
-            build="test",
+            build=self.build,
             session=session,
             acked_seq=acked_seq,
             now_ms=self.clock.now_ms(),
@@ -111,9 +120,10 @@ class Door:
 class Stage:
     """One hub and one manager."""
 
-    def __init__(self, *, epoch: int = 1) -> None:
+    def __init__(self, *, epoch: int = 1, installed: str = "") -> None:
         self.clock = HandClock()
         self.venue = ObedientVenue()
+        self.log = QuietLog()
         self.gate = Gate(self.venue, clock=self.clock, log=QuietLog())
         self.gate.confirm(kill=KillRow(), account_epoch=3)
         self.newest_epoch = epoch
@@ -121,9 +131,10 @@ class Stage:
             self.venue,
             self.gate,
             epoch_of=self._epoch_of,
+            build=build_of("test", installed=installed),
             session_prefix="t",
             clock=self.clock,
-            log=QuietLog(),
+            log=self.log,
         )
         self.door = Door(LocalLink(self.hub.attach))
         self.owner = Owner(self.clock, epoch=epoch)
