@@ -24,10 +24,12 @@ from opensqt.core.facts import Directive, OrderIntended, TradeFilled
 from opensqt.core.symbol import SymbolState, replay
 from opensqt.engine.decider import Identity
 from opensqt.engine.symbol_engine import SymbolEngine
+from opensqt.ports.clock import ClockPort
 from opensqt.ports.exchange import OrderUpdate, TradeUpdate, VenueEvent
 from opensqt.simulation.faults import Faults
 from opensqt.simulation.venue import VenueConnection
 from opensqt.storage.journal import SqlJournal, open_journal
+from opensqt.system.clock import SystemClock
 from tests.crash import crowd
 from tests.engine.doubles import SYMBOL
 from tests.engine.stage import CONFIG, TAG, UNIT, Stage
@@ -65,6 +67,9 @@ class CrowdedStage(Stage):
     """A unit in real time with a journal on disk."""
 
     data: Path = field(default_factory=Path)
+
+    def make_clock(self) -> ClockPort:
+        return SystemClock()
 
     def make_engine(self, *, epoch: int) -> SymbolEngine:
         self.journal: SqlJournal = open_journal(self.data, UNIT, may_migrate=True)

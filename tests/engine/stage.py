@@ -25,6 +25,7 @@ from opensqt.engine.symbol_engine import SymbolEngine
 from opensqt.engine.workflow import DirectWorkflows
 from opensqt.market.types import AccountTerms, Quote, VenueOptions
 from opensqt.market.venue import VenueModel
+from opensqt.ports.clock import ClockPort
 from opensqt.ports.workflow import WorkflowPort
 from opensqt.simulation.faults import Faults
 from opensqt.simulation.journal import CommitHook, JournalDisk, MemoryJournal
@@ -66,7 +67,7 @@ class Stage:
     """Client order ids the venue has taken, in the order in which it did."""
 
     def __post_init__(self) -> None:
-        self.clock = VirtualClock(self.loop)
+        self.clock = self.make_clock()
         self.model = VenueModel(
             instruments=[INSTRUMENT],
             accounts=[AccountTerms(name=UNIT.account, balances={"USDT": Decimal(1_000_000)})],
@@ -94,6 +95,9 @@ class Stage:
         )
         self.link = LocalLink(self.hub.attach)
         self.engine = self.make_engine(epoch=1)
+
+    def make_clock(self) -> ClockPort:
+        return VirtualClock(self.loop)
 
     def make_engine(self, *, epoch: int) -> SymbolEngine:
         return SymbolEngine(
