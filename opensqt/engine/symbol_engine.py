@@ -14,17 +14,13 @@ from opensqt.core import codec
 from opensqt.core.facts import (
     ConfigApplied,
     DirectiveGiven,
-    Evidence,
-    Fact,
-    OrderReported,
     PriceTicked,
-    ProcessStarted,
     UnitQuarantined,
 )
-from opensqt.core.orders import OrderStatus
 from opensqt.core.symbol import SymbolState
 from opensqt.core.unit_config import UnitConfig
 from opensqt.engine.adopting import Adopting
+from opensqt.engine.beginning import first_facts
 from opensqt.engine.comparing import Comparing
 from opensqt.engine.decider import Decider, Identity
 from opensqt.engine.declaring import declared, is_unheard, reserved_by
@@ -350,26 +346,14 @@ class SymbolEngine:
 
     async def _open(self) -> None:
         replayed = await self._recorder.load()
-        now_ms = self._clock.now_ms()
         state = self._recorder.state
-        facts: list[Fact] = [
-            ProcessStarted(epoch=self._identity.epoch, build=self._identity.build, at_ms=now_ms)
-        ]
-        # What an earlier process had committed and perhaps sent is unknown, whatever it was doing.
-        facts += [
-            OrderReported(
-                client_order_id=order.client_order_id,
-                status=OrderStatus.UNKNOWN,
-                reason="restarted",
-                evidence=Evidence.LOCAL,
-                at_ms=now_ms,
-            )
-            for order in state.orders.values()
-            if order.status is OrderStatus.INTENT
-        ]
-        if state.config_version != self._config_version:
-            text = codec.encode(self._config)
-            facts.append(ConfigApplied(version=self._config_version, text=text, at_ms=now_ms))
+        facts = first_facts(
+            state,
+            self._identity,
+            self._config,
+            config_version=self._config_version,
+            now_ms=self._clock.now_ms(),
+        )
         await self._recorder.record(facts)
         self._is_loaded = True
         self._log.info("unit.loaded", sequence=state.sequence, replayed=replayed)
