@@ -1,7 +1,7 @@
 """Performing intents that are committed: each order is sent once, each answer becomes a fact."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Final, Protocol
 
 from opensqt.core.facts import CancelIntended, Evidence, Fact, OrderIntended
@@ -19,8 +19,10 @@ HANDED_KEPT: Final = 1_000
 class OrderGateway(Protocol):
     """The part of the link that carries orders."""
 
-    async def place(self, request: PlaceRequest, *, purpose: Purpose = Purpose.OPEN) -> Outcome:
-        """Send an order once."""
+    def place(
+        self, request: PlaceRequest, *, purpose: Purpose = Purpose.OPEN
+    ) -> Awaitable[Outcome]:
+        """Send an order once, before this returns; await the answer."""
 
     async def cancel(self, request: CancelRequest) -> Outcome:
         """Send a cancel once."""
@@ -87,7 +89,8 @@ class Executor:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _place(self, intended: OrderIntended) -> None:
+    def _place(self, intended: OrderIntended) -> Coroutine[object, object, None]:
+        """Send an order now; what is returned waits for its answer."""
         request = PlaceRequest(
             symbol=self._symbol,
             client_order_id=intended.client_order_id,
@@ -100,8 +103,11 @@ class Executor:
             symbol_epoch=self._epoch,
         )
         self.in_flight.add(intended.client_order_id)
+        return self._placed(intended, self._gateway.place(request, purpose=intended.purpose))
+
+    async def _placed(self, intended: OrderIntended, answer: Awaitable[Outcome]) -> None:
         try:
-            outcome = await self._gateway.place(request, purpose=intended.purpose)
+            outcome = await answer
         finally:
             # Whatever happens here, the resolver may ask about the order from now on.
             self.in_flight.discard(intended.client_order_id)

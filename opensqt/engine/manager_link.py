@@ -6,7 +6,7 @@ again. Facts arrive in sequence; anything else is reported as a gap, and the own
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -272,9 +272,11 @@ class ManagerLink:
 
     # -- ExchangePort
 
-    async def place(self, request: PlaceRequest, *, purpose: Purpose = Purpose.OPEN) -> Outcome:
-        """Send the order once through the gate; a lost answer is UNKNOWN."""
-        return await self._order(
+    def place(
+        self, request: PlaceRequest, *, purpose: Purpose = Purpose.OPEN
+    ) -> Coroutine[object, object, Outcome]:
+        """Send the order once through the gate, before this returns; a lost answer is UNKNOWN."""
+        return self._order(
             lambda number: Place(request_id=number, request=request, purpose=purpose)
         )
 
@@ -352,19 +354,19 @@ class ManagerLink:
         )
         return answer.unsent_ms
 
-    async def _order(self, build: Callable[[int], Place | Cancel]) -> Outcome:
+    def _order(self, build: Callable[[int], Place | Cancel]) -> Coroutine[object, object, Outcome]:
+        """Send now; what is returned waits for the answer."""
         if self._transport is None or not self._attached:
-            return Outcome(
-                outcome=OutcomeClass.NOT_SENT, code=VenueCode.LINK_DOWN, message="not attached"
-            )
+            return _not_sent("not attached")
         number, future = self._expect()
         try:
             self._transport.send(build(number))
         except LinkClosedError as error:
             self._waiting.pop(number, None)
-            return Outcome(
-                outcome=OutcomeClass.NOT_SENT, code=VenueCode.LINK_DOWN, message=str(error)
-            )
+            return _not_sent(str(error))
+        return self._answered(number, future)
+
+    async def _answered(self, number: int, future: "asyncio.Future[Reply | Answer]") -> Outcome:
         try:
             async with asyncio.timeout(REPLY_TIMEOUT_MS / 1_000):
                 reply = await future
@@ -421,6 +423,10 @@ class ManagerLink:
         future: asyncio.Future[Reply | Answer] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
         return number, future
+
+
+async def _not_sent(message: str) -> Outcome:
+    return Outcome(outcome=OutcomeClass.NOT_SENT, code=VenueCode.LINK_DOWN, message=message)
 
 
 def _listing(answer: Answer) -> Listing:

@@ -12,6 +12,7 @@ from opensqt.core.symbol import SymbolState
 from opensqt.engine.recorder import OutdatedError, Recorder
 from opensqt.engine.workflow import DirectWorkflows
 from opensqt.ports.journal import DuplicateTradeError, JournalError
+from opensqt.ports.link import Place, Upward
 from opensqt.simulation.journal import CommitPoint, JournalDisk, MemoryJournal
 from tests.engine.stage import UNIT, Stage, play
 
@@ -211,5 +212,32 @@ def test_a_trade_that_was_committed_before_ends_the_engine() -> None:
         stage.quote("998.5", size="10")
         await asyncio.wait([stage.running], timeout=5.0)
         assert isinstance(stage.running.exception(), DuplicateTradeError)
+
+    play(story, hook=hook)
+
+
+def test_orders_are_handed_to_the_link_in_the_moment_of_their_commit() -> None:
+    order: list[str] = []
+
+    async def hook(point: CommitPoint, facts: Sequence[Fact]) -> None:
+        if point is CommitPoint.AFTER and any(isinstance(f, OrderIntended) for f in facts):
+            asyncio.get_running_loop().call_soon(order.append, "next turn")
+            order.append("committed")
+
+    async def story(stage: Stage) -> None:
+        await stage.open()
+        end = stage.ends[-1]
+        send = end.send
+
+        def noted(message: Upward) -> None:
+            if isinstance(message, Place):
+                order.append("sent")
+            send(message)
+
+        end.send = noted  # type: ignore[method-assign]  # to see what is sent, and when
+        order.clear()
+        stage.quote("998.5", size="10")
+        await stage.until(lambda: "sent" in order)
+        assert order[: order.index("sent") + 1] == ["committed", "sent"]
 
     play(story, hook=hook)
