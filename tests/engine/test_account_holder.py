@@ -325,7 +325,7 @@ def test_an_outdated_process_shuts_its_gate_and_ends() -> None:
         holder.hub.outdated.set()
 
         with pytest.raises(OutdatedBuildError, match="another build is installed"):
-            await place.running[0]
+            await asyncio.wait_for(place.running[0], 5)
         assert holder.gate.shut_reason
 
     play(story)
