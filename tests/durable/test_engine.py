@@ -15,9 +15,11 @@ from opensqt.durable.workflows import DbosWorkflows, WorkflowStore
 from opensqt.engine.decider import PLACE_BATCH
 from opensqt.engine.symbol_engine import StaleProcessError
 from opensqt.engine.workflow import DirectWorkflows
+from opensqt.ports.clock import ClockPort
 from opensqt.ports.journal import JournalError
 from opensqt.ports.workflow import WorkflowStoreError
 from opensqt.simulation.journal import CommitPoint, MemoryJournal
+from opensqt.system.clock import SystemClock
 from tests.durable.recorded import Recorded
 from tests.engine.doubles import QuietLog
 from tests.engine.stage import CONFIG, UNIT, Stage
@@ -49,6 +51,13 @@ class Disk:
             await asyncio.get_running_loop().create_future()
 
 
+class RealStage(Stage):
+    """A stage on which time passes by itself: workflows need threads."""
+
+    def make_clock(self) -> ClockPort:
+        return SystemClock()
+
+
 @dataclass
 class Machine:
     """A unit on a stage, whose process may end and begin again."""
@@ -59,7 +68,7 @@ class Machine:
     ports: list[Recorded] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.stage = Stage(
+        self.stage = RealStage(
             asyncio.get_running_loop(), hook=self.disk, config=QUICK, workflows=self._workflows
         )
 
