@@ -118,6 +118,11 @@ def proof_by_the_wall_clock(self: Resolver, doubt: object) -> int:
     return self._clock.now_ms()
 
 
+def never_answered(self: ConnectorGuard, client_order_id: ClientOrderId) -> bool:
+    """Forget what was written as soon as it was answered."""
+    return client_order_id in self._in_flight
+
+
 # -- sending
 
 

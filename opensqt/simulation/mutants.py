@@ -95,6 +95,14 @@ MUTANTS: Final = (
         breaks=("I1b", "I4", "I8", "I9: quarantined"),
     ),
     Mutant(
+        name="written_and_disowned",
+        meaning="a connector says that an order never left once it was answered",
+        target=connector_guard.ConnectorGuard,
+        attribute="_may_have_left",
+        replacement=broken.never_answered,
+        breaks=("I1b", "I4", "I8", "impossible"),
+    ),
+    Mutant(
         name="blind_resend",
         meaning="a request without an answer is sent again",
         target=executor.Executor,
