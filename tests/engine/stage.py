@@ -99,6 +99,10 @@ class Stage:
     def make_clock(self) -> ClockPort:
         return VirtualClock(self.loop)
 
+    def set_clock_by(self, jump_ms: int) -> None:
+        assert isinstance(self.clock, VirtualClock)
+        self.clock.set_by(jump_ms)
+
     def make_engine(self, *, epoch: int) -> SymbolEngine:
         return SymbolEngine(
             Identity(unit=UNIT, deployment=TAG, epoch=epoch, build="t", host="t", pid=epoch),

@@ -234,7 +234,7 @@ def test_an_order_whose_answer_was_lost_is_asked_for_whatever_the_clock_says() -
             lambda: any(order.status == "intent" for order in stage.live) and not executor.in_flight
         )
         lost = [o.client_order_id for o in stage.live if o.status == "intent"]
-        stage.clock.set_by(-3_600_000)
+        stage.set_clock_by(-3_600_000)
         venue.loses, executor._sent = False, sent
 
         await stage.until(

@@ -212,7 +212,7 @@ def test_a_wall_clock_that_is_set_forward_proves_no_absence() -> None:
         stage.world.faults = Faults(drop_request=1.0)
         stage.quote("1003")
         await stage.until(lambda: any(o.status is OrderStatus.UNKNOWN for o in stage.live))
-        stage.clock.set_by(3_600_000)
+        stage.set_clock_by(3_600_000)
         await stage.sleep(CONFIG.horizon_ms - 1_000)
 
         assert any(o.status is OrderStatus.UNKNOWN for o in stage.live)
@@ -226,7 +226,7 @@ def test_a_wall_clock_that_is_set_forward_proves_no_absence() -> None:
 def test_a_wall_clock_that_jumps_shuts_the_gate_to_opens_for_a_while(jump_ms: int) -> None:
     async def story(stage: Stage) -> None:
         await stage.open()
-        stage.clock.set_by(jump_ms)
+        stage.set_clock_by(jump_ms)
         await stage.sleep(600)
         assert stage.gate.shut_reason == "the clock has jumped"
 
@@ -242,7 +242,7 @@ def test_a_wall_clock_that_is_set_back_does_not_keep_a_dead_price_fresh() -> Non
     async def story(stage: Stage) -> None:
         await stage.open()
         stage.tasks[2].cancel()  # no more frames
-        stage.clock.set_by(-3_600_000)
+        stage.set_clock_by(-3_600_000)
         await stage.sleep(5_000)
 
         assert stage.hub.frame_age_ms >= 4_500
