@@ -17,32 +17,43 @@ STORIES_MAX: Final = 3
 
 
 def certify(
+    *,
     seeds: Annotated[int, typer.Option(min=1, help="How many worlds to simulate.")] = 2_000,
     first: Annotated[int, typer.Option(min=0, help="The first of them.")] = 0,
     seed: Annotated[int | None, typer.Option(help="Tell the story of one world.")] = None,
     mutant: Annotated[
         str | None, typer.Option(help="Plant a named bug, or all, and see it found.")
     ] = None,
+    only: Annotated[
+        str, typer.Option(help="With --seed: only these faults.", metavar="NAME=VALUE,...")
+    ] = "",
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 = one per core.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Prove on simulated worlds: no order twice, no fill lost, nothing left after a stop."""
     jobs = jobs or os.cpu_count() or 1
     if seed is not None:
-        _tell(seed, mutant, as_json=as_json)
+        _tell(seed, mutant, only=only, as_json=as_json)
+    elif only:
+        raise CommandError(Exit.USAGE, "--only: needs --seed, the world it is about")
     elif mutant is not None:
         _judge(mutant, seeds_max=seeds, jobs=jobs, as_json=as_json)
     else:
         _prove(range(first, first + seeds), jobs=jobs, as_json=as_json)
 
 
-def _tell(seed: int, name: str | None, *, as_json: bool) -> None:
+def _tell(seed: int, name: str | None, *, only: str, as_json: bool) -> None:
     from contextlib import nullcontext
 
+    from opensqt.simulation.faults import Faults, FaultsError
     from opensqt.simulation.world import run_seed
 
+    try:
+        faults = Faults.parse(only) if only else None
+    except FaultsError as error:
+        raise CommandError(Exit.USAGE, f"--only: {error}") from error
     with _mutant(name).planted() if name else nullcontext():
-        result = run_seed(seed, keep_trace=True)
+        result = run_seed(seed, faults=faults, keep_trace=True)
     if as_json:
         typer.echo(json.dumps({"seed": seed, "violation": result.violation}))
     else:
@@ -55,6 +66,7 @@ def _tell(seed: int, name: str | None, *, as_json: bool) -> None:
 def _prove(seeds: range, *, jobs: int, as_json: bool) -> None:
     from rich.progress import Progress
 
+    from opensqt.bootstrap.runtime import build_text
     from opensqt.simulation.certify import Tally, run_seeds, shrunk
     from opensqt.system.clock import SystemClock
     from opensqt.system.process import cpu_seconds
@@ -81,6 +93,7 @@ def _prove(seeds: range, *, jobs: int, as_json: bool) -> None:
         "orders_mean": round(total.orders / total.seeds, 1),
         "crashes_mean": round(total.crashes / total.seeds, 1),
         "several_symbols": round(total.several_symbols / total.seeds, 2),
+        "build": build_text(),
         "failing": [_failing(one) for one in failing],
     }
     if as_json:
@@ -92,7 +105,7 @@ def _prove(seeds: range, *, jobs: int, as_json: bool) -> None:
             f"{total.seeds} worlds, {total.several_symbols} with several symbols:"
             f" {total.orders} orders ({report['orders_mean']} each), {total.fills} fills,"
             f" {total.crashes} crashes ({report['crashes_mean']} each), {len(failing)} violations"
-            f" in {report['seconds']} s, {report['cpu_seconds']} s of CPU"
+            f" in {report['seconds']} s, {report['cpu_seconds']} s of CPU, {report['build']}"
         )
     if failing:
         raise typer.Exit(Exit.UNEXPECTED)
@@ -103,7 +116,8 @@ def _failing(failure: "Failure") -> dict[str, object]:
         "seed": failure.seed,
         "violation": failure.violation,
         "schedule": failure.schedule,
-        "replay": _replay(failure.seed),
+        "replay": _replay(failure),
+        "trace": list(failure.trace),
     }
 
 
@@ -111,13 +125,18 @@ def _show(failure: "Failure", *, with_story: bool) -> None:
     if with_story:
         typer.echo("\n".join(failure.trace))
     typer.echo(f"seed {failure.seed}: {failure.violation}")
-    needs = (f"{name}={value}" for name, value in failure.schedule.items())
-    typer.echo(f"  still fails with only: {', '.join(needs) or 'no fault at all'}")
-    typer.echo(f"  replay: {_replay(failure.seed)}")
+    typer.echo(f"  still fails with only: {_schedule(failure) or 'no fault at all'}")
+    typer.echo(f"  replay: {_replay(failure)}")
 
 
-def _replay(seed: int) -> str:
-    return f"opensqt certify --seed {seed}"
+def _replay(failure: "Failure") -> str:
+    from opensqt.simulation.faults import NOTHING
+
+    return f"opensqt certify --seed {failure.seed} --only {_schedule(failure) or NOTHING}"
+
+
+def _schedule(failure: "Failure") -> str:
+    return ",".join(f"{name}={value}" for name, value in failure.schedule.items())
 
 
 def _judge(name: str, *, seeds_max: int, jobs: int, as_json: bool) -> None:

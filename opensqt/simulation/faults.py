@@ -1,11 +1,17 @@
 """Which faults a seed draws. Magnitudes vary too: a protocol can be lucky with one size."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
+NOTHING: Final = "nothing"
+"""What a world without faults is called in a text."""
 PERFECT_WORLDS: Final = 0.1
 """Fraction of seeds without any fault: what fails there is no protocol problem."""
+
+
+class FaultsError(ValueError):
+    """A text that names no faults."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +101,27 @@ class Faults:
     """A commit that became durable and says that it failed."""
     commit_crash: float = 0.0
     """Crash of the process at a commit, before or after it became durable."""
+
+    @classmethod
+    def parse(cls, text: str) -> "Faults":
+        """Return the faults that ``name=value,name=value`` names, ``nothing`` none at all.
+
+        >>> Faults.parse("kills=1,drop_reply=0.25") == Faults(kills=1, drop_reply=0.25)
+        True
+        """
+        kinds = {knob.name: int if isinstance(knob.default, int) else float for knob in fields(cls)}
+        chosen: dict[str, int | float] = {}
+        for part in () if text == NOTHING else text.split(","):
+            name, _, value = part.strip().partition("=")
+            if name not in kinds:
+                message = f"got {name!r}, expected one of {', '.join(kinds)}"
+                raise FaultsError(message)
+            try:
+                chosen[name] = kinds[name](value)
+            except ValueError:
+                message = f"got {part.strip()!r}, expected {name}=NUMBER"
+                raise FaultsError(message) from None
+        return cls(**chosen)  # type: ignore[arg-type]  # each of its knob's own type
 
     @classmethod
     def draw(cls, rng: random.Random) -> "Faults":

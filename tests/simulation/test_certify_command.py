@@ -7,9 +7,9 @@ import pytest
 from opensqt.cli.main import main
 from opensqt.simulation import certify
 from opensqt.simulation.certify import drawn_faults, run_seeds, shrunk
-from opensqt.simulation.faults import Faults
+from opensqt.simulation.faults import NOTHING, Faults
 from opensqt.simulation.mutants import mutant
-from opensqt.simulation.world import SeedResult
+from opensqt.simulation.world import SeedResult, run_seed
 
 pytestmark = pytest.mark.sim
 
@@ -55,9 +55,12 @@ def test_a_failing_world_is_made_smaller() -> None:
     with mutant("cancel_as_success").planted():
         failing = next(one.seed for one in run_seeds(range(30), jobs=0) if one.violation)
         found = shrunk(failing)
+        named = ",".join(f"{name}={value}" for name, value in found.schedule.items())
+        again = run_seed(failing, faults=Faults.parse(named or NOTHING))
 
     assert found.violation
     assert found.trace
+    assert again.violation == found.violation
     drawn = drawn_faults(failing)
     assert all(getattr(drawn, name) == value for name, value in found.schedule.items())
     knobs = [name for name in Faults.__slots__ if getattr(drawn, name) != getattr(Faults(), name)]
@@ -78,13 +81,30 @@ def test_a_failing_world_is_told_with_its_schedule_and_its_replay(
     assert "seed 7: I1a: a test" in told
     assert "still fails with only: kills=1" in told
     assert "a story" in told
-    assert "replay: opensqt certify --seed 7" in told
+    assert "replay: opensqt certify --seed 7 --only kills=1\n" in told
     assert failing == {
         "seed": 7,
         "violation": "I1a: a test",
         "schedule": {"kills": 1},
-        "replay": "opensqt certify --seed 7",
+        "replay": "opensqt certify --seed 7 --only kills=1",
+        "trace": ["a story"],
     }
+
+
+@pytest.mark.parametrize(
+    ("only", "said"),
+    [
+        ("kils=1", "--only: got 'kils', expected one of safety_ms, drop_request"),
+        ("kills=many", "--only: got 'kills=many', expected kills=NUMBER"),
+    ],
+)
+def test_a_replay_that_names_no_faults_is_one_line(
+    capsys: pytest.CaptureFixture[str], only: str, said: str
+) -> None:
+    assert main(["certify", "--seed", "7", "--only", only]) == 2
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
 
 
 def _broken_run_seed(
