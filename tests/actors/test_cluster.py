@@ -77,7 +77,7 @@ def test_a_symbol_process_is_small(trading: Cluster) -> None:
     size = private_bytes(trading.symbol(BTC)["pid"])
 
     assert size is not None
-    assert size <= 95 * 1024 * 1024
+    assert size <= 130_000_000  # with durable workflows; 95 MB without
 
 
 def test_a_symbol_is_added_once_and_removed_without_a_trace(trading: Cluster) -> None:
