@@ -75,13 +75,22 @@ async def cancel_account(account: AccountName, runtime: Runtime, *, clock: Clock
 
 
 async def known_accounts(runtime: Runtime) -> list[AccountName]:
-    """Return the accounts of all registered symbols; none when the control store is lost."""
+    """Return the accounts of all registered symbols, or of the journals if their list is lost."""
     try:
         registry = await asyncio.to_thread(
             open_control, runtime.location, writer="last cancel", random_bytes=fresh_bytes()
         )
         return sorted({row.unit.account for row in await registry.units()})
     except RegistryError:
+        return await asyncio.to_thread(_accounts_of_journals, runtime.location)
+
+
+def _accounts_of_journals(location: Location) -> list[AccountName]:
+    problems: list[str] = []
+    try:
+        with open_journals(location, refused=problems.append) as journals:
+            return sorted({journal.unit.account for journal in journals})
+    except DatabaseError:
         return []
 
 
@@ -140,7 +149,9 @@ async def _cancel_without_store(
         raise LastCancelError(f"{error}; and no journal says which orders are ours") from error
     left: list[ClientOrderId] = []
     try:
-        async with _dialed(runtime, account) as venue:
+        # By name, so that nobody else's connector heeds us; of several names one may be older.
+        name = next(iter(tags)) if len(tags) == 1 else ""
+        async with _dialed(runtime, account, deployment=name) as venue:
             for tag in sorted(tags):
                 left += await cancel_open(
                     venue,

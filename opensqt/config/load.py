@@ -166,6 +166,7 @@ def _judged(settings: Settings, root: Branch) -> Iterable[Problem]:
             )
     yield from _bad_paths(settings, root)
     yield from _bad_token(settings, root)
+    yield from _shared_connector(settings, root)
     zone = settings.app.timezone
     if zone != "UTC" and not _is_zone(zone):
         app = root.children["app"]
@@ -205,6 +206,18 @@ def _bad_paths(settings: Settings, root: Branch) -> Iterable[Problem]:
 def _absolute(file: str) -> str:
     """Return the path of a file, empty for none."""
     return str(resolved(file) or "") if file else ""
+
+
+def _shared_connector(settings: Settings, root: Branch) -> Iterable[Problem]:
+    if settings.remote.address and len(settings.accounts) > 1:
+        node, _ = find(root, ("remote", "address"))
+        yield Problem(
+            where=node.where,
+            key="remote.address",
+            got=f"one connector for {len(settings.accounts)} accounts",
+            expected="one account, because a connector serves one",
+            fix="give each account a deployment of its own, or leave the address empty",
+        )
 
 
 def _bad_token(settings: Settings, root: Branch) -> Iterable[Problem]:

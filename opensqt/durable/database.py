@@ -5,6 +5,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from opensqt.storage.postgres import ALIVE
+
 # One connection, on which threads wait for each other in turn. With several, SQLite's own waiting
 # (it sleeps, then looks again) made twenty decisions at once take three times as long.
 _FILE_CONNECTIONS = 1
@@ -22,7 +24,11 @@ def open_engine(location: str, host: str) -> sa.Engine:
             max_overflow=0,
             pool_timeout=_WAIT_S,
             pool_pre_ping=True,
-            connect_args={"connect_timeout": int(_WAIT_S), "application_name": "opensqt"},
+            connect_args={
+                "connect_timeout": int(_WAIT_S),
+                "application_name": "opensqt",
+                **ALIVE,
+            },
         )
     folder = Path(location) / "hosts" / host
     folder.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ from opensqt.engine.cancel_all import cancel_all
 from opensqt.engine.gate import Gate
 from opensqt.engine.hub import Hub
 from opensqt.ports.clock import ClockPort
-from opensqt.ports.exchange import VenuePort, VenueUnavailableError
+from opensqt.ports.exchange import FenceRefusedError, VenuePort, VenueUnavailableError
 from opensqt.ports.registry import AccountLease, LeaseLostError, RegistryError, RegistryPort
 from opensqt.ports.telemetry import LogPort
 
@@ -120,10 +120,12 @@ class AccountHolder:
         # A process of the unit that nobody could end must not go on behind our back.
         stored_epoch, horizon_ms = None, 0
         try:
-            stored_epoch = await self._registry.next_symbol_epoch(unit)
-            horizon_ms = _horizon_ms(await self._registry.unit(unit))
-        except RegistryError as error:
-            self._log.warning("exchange.store_unavailable", reason=str(error))
+            async with asyncio.timeout(ANSWER_MS_MAX / 1_000):
+                stored_epoch = await self._registry.next_symbol_epoch(unit)
+                horizon_ms = _horizon_ms(await self._registry.unit(unit))
+        except (RegistryError, TimeoutError) as error:
+            reason = str(error) or type(error).__name__
+            self._log.warning("exchange.store_unavailable", reason=reason)
         epoch = self.hub.expel(unit, stored_epoch=stored_epoch, horizon_ms=horizon_ms)
         return await cancel_all(
             unit,
@@ -149,6 +151,7 @@ class AccountHolder:
                     await self._renew()
                     renewed_ms = self._clock.monotonic_ms()
             except LeaseLostError as error:
+                self.gate.lose()
                 raise AccountLostError(str(error)) from error
             except RegistryError as error:
                 # The gate shuts by itself when nothing has been confirmed for two seconds.
@@ -177,6 +180,11 @@ class AccountHolder:
         try:
             async with asyncio.timeout(ANSWER_MS_MAX / 1_000):
                 in_flight = await self._venue.fence(account_epoch=epoch, kill_epoch=kill_epoch)
+        except FenceRefusedError as error:
+            # Not confirmed from here on: the gate shuts by itself.
+            self._fenced_kill = None
+            self._log.error("exchange.fence_refused", reason=str(error))
+            return
         except (VenueUnavailableError, TimeoutError) as error:
             self._log.warning("exchange.not_fenced", reason=str(error) or type(error).__name__)
             return

@@ -17,6 +17,8 @@ from opensqt.ports.exchange import (
 
 WAIT_MS: Final = 3_500
 LOOK_MS: Final = 250
+PAUSE_MS: Final = 1_000
+"""Between looks that can prove nothing: the list of an account is dear, and looks are rationed."""
 LOOKS: Final = 3
 """Empty lists in a row that count as empty: venues show a new order with some delay."""
 
@@ -46,7 +48,14 @@ class Sweep:
         empty_looks = 0
         while True:
             coming = await self.coming()
-            left = await self._ours()
+            try:
+                left = await self._ours()
+            except VenueUnavailableError:
+                if self.clock.monotonic_ms() >= give_up_ms:
+                    raise
+                empty_looks = 0
+                await self.clock.sleep_ms(PAUSE_MS)
+                continue
             empty_looks = 0 if coming or left else empty_looks + 1
             if empty_looks >= LOOKS:
                 return ()
@@ -56,7 +65,7 @@ class Sweep:
                 return tuple(order.client_order_id for order in left)
             for order in left:
                 await self.cancel(order)
-            await self.clock.sleep_ms(LOOK_MS)
+            await self.clock.sleep_ms(PAUSE_MS if coming else LOOK_MS)
 
     async def _ours(self) -> tuple[VenueOrder, ...]:
         listing = await self.venue.open_orders(self.symbol)

@@ -72,6 +72,10 @@ class Comparing:
         ignored = ZERO
         if self._config().grid.starting_position is StartingPosition.IGNORE:
             if state.ignored_quantity is None:
+                if findings.book != state.position:
+                    # The venue told its position before our last fill: the two are not of a kind.
+                    self._look_again("the position moved")
+                    return False
                 await self._ignore(position.quantity - state.position.quantity)
                 return True
             ignored = state.ignored_quantity

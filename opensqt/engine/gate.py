@@ -42,6 +42,8 @@ JUMP_MS_MAX: Final = 1_000
 """How far the wall clock may get away from the monotonic one, in steps of any size."""
 VENUE_CLOCK_MS_MAX: Final = 500
 """How far the wall clock may be from the venue's to be trusted anew."""
+KEY_PROBE_MS: Final = 60_000
+"""How long a key that the venue has refused is not used for orders."""
 # For how long nothing is placed after a refusal that does not say how long.
 PAUSE_MS: Final = 1_000
 # USD-M futures allow 300 orders per 10 s and account; a third stays in reserve.
@@ -106,6 +108,7 @@ class Gate:
         self._is_closing = False
         self._key_refusal = ""
         """In which words the venue has refused our key; empty while it takes it."""
+        self._key_probe_ms = 0
         self.in_flight: set[ClientOrderId] = set()
         self.refusals: dict[VenueCode, int] = {}
 
@@ -175,7 +178,7 @@ class Gate:
             return VenueCode.STALE_EPOCH, "another process holds the account"
         if self._kill.is_engaged and purpose is not Purpose.FLATTEN:
             return VenueCode.KILLED, f"kill {self._kill.epoch}: {self._kill.reason}"
-        if self._key_refusal:
+        if self._key_refusal and self._clock.monotonic_ms() < self._key_probe_ms:
             return VenueCode.GATE_SHUT, f"the venue refuses our key: {self._key_refusal}"
         if purpose is Purpose.OPEN and self._closed_to_opens:
             return VenueCode.GATE_SHUT, self._closed_to_opens
@@ -284,10 +287,14 @@ class Gate:
     def _heed(self, outcome: Outcome) -> None:
         """Place nothing for as long as the venue wants none of it; cancels still try."""
         is_refused = outcome.outcome is OutcomeClass.REJECTED
-        if is_refused and outcome.code is VenueCode.AUTHENTICATION and not self._key_refusal:
-            # A person must look: no order will pass until the connector has another key.
+        if is_refused and outcome.code is VenueCode.AUTHENTICATION:
+            # A person must look. Now and then an order tries whether somebody has.
+            if not self._key_refusal:
+                self._log.error("gate.key_refused", reason=outcome.message or str(outcome.code))
             self._key_refusal = outcome.message or str(outcome.code)
-            self._log.error("gate.key_refused", reason=self._key_refusal)
+            self._key_probe_ms = self._clock.monotonic_ms() + KEY_PROBE_MS
+        if outcome.outcome is OutcomeClass.ACCEPTED:
+            self._key_refusal = ""
         if outcome.code is VenueCode.RATE_LIMITED:
             pause_ms = outcome.retry_after_ms or PAUSE_MS
             self._limiter.block(until_ms=self._clock.monotonic_ms() + pause_ms)

@@ -437,7 +437,8 @@ class SymbolEngine:
             return
         batch = await self._intake.batch(self._pending, self._recorder.state)
         is_calm = batch.is_plain and self._link.is_attached and self.is_ready
-        # What is decided from it next goes into the same transaction.
+        # What is decided from it next goes into the same transaction, unless that just failed.
+        is_calm = is_calm and not self._recorder.problem
         if is_calm and self._recorder.stage(batch.facts, stored=lambda: self._stored(batch)):
             return
         await self._recorder.record(batch.facts)

@@ -21,6 +21,10 @@ class VenueUnavailableError(Exception):
     """The venue, or the way to it, could not be asked. Says nothing about what it would answer."""
 
 
+class FenceRefusedError(VenueUnavailableError):
+    """The connector serves another deployment."""
+
+
 class OutcomeClass(StrEnum):
     """What is known about one attempt to place an order. The default is UNKNOWN."""
 

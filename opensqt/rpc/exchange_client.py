@@ -19,6 +19,7 @@ from opensqt.market_maker.v1.exchange_pb2_grpc import ExchangeServiceStub
 from opensqt.ports.exchange import (
     Balance,
     CancelRequest,
+    FenceRefusedError,
     Listing,
     Outcome,
     PlaceRequest,
@@ -263,6 +264,8 @@ class GrpcExchange:
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.NOT_FOUND:
                 raise UnknownSymbolError(error.details()) from error
+            if error.code() is grpc.StatusCode.FAILED_PRECONDITION:
+                raise FenceRefusedError(error.details()) from error
             raise _unavailable(error) from error
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn, TypeAlias, TypeVar, cast
 
 import grpc
 
-from opensqt.core.ids import ClientOrderId, Symbol, UnixMs, VenueOrderId
+from opensqt.core.ids import ClientOrderId, Symbol, UnixMs, VenueOrderId, tag_of
 from opensqt.market_maker.v1 import exchange_pb2
 from opensqt.market_maker.v1.exchange_pb2_grpc import (
     ExchangeServiceServicer,
@@ -61,6 +61,7 @@ _BUSY: Final = Outcome(
     message="too many orders are being sent already",
 )
 ResultT = TypeVar("ResultT")
+RequestT = TypeVar("RequestT", PlaceRequest, CancelRequest)
 AddressedT = TypeVar("AddressedT", PlaceOrderRequest, exchange_pb2.CancelOrderRequest)
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
@@ -184,11 +185,19 @@ class ExchangeServicer(ExchangeServiceServicer):
         """Send a cancel, unless too many are being sent."""
         return self._refusal() or await self._send(self.venue.cancel(request))
 
-    def own(self, message: AddressedT, decode: Callable[[AddressedT], ResultT]) -> ResultT:
-        """Return what a request for this account holds; no account means this one."""
+    def own(self, message: AddressedT, decode: Callable[[AddressedT], RequestT]) -> RequestT:
+        """Return what a request for this account holds; no account means this one.
+
+        Orders of another deployment than the one that fenced us are none of ours either.
+        """
         if message.account not in ("", self.config.account):
             raise WireError("account", expected=self.config.account, got=message.account)
-        return decode(message)
+        request = decode(message)
+        tag = tag_of(request.client_order_id)
+        if self._deployment and tag not in (None, self._deployment):
+            expected = f"an id of deployment {self._deployment}"
+            raise WireError("client_order_id", expected=expected, got=request.client_order_id)
+        return request
 
     def _refusal(self) -> Outcome | None:
         return _BUSY if len(self._sending) >= SENDING_MAX else None

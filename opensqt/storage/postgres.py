@@ -10,7 +10,7 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 from psycopg import errors, sql
@@ -27,6 +27,14 @@ from opensqt.storage.database import (
 )
 
 POSTGRESQL: Final = Dialect(name="postgresql", row_key="BIGINT PRIMARY KEY", clustered="")
+ALIVE: Final[dict[str, Any]] = {
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""How a connection notices that the server's machine is gone, seconds and milliseconds."""
 # PostgreSQL cuts longer names off silently, and two units must never share a schema.
 _NAME_LENGTH_MAX: Final = 63
 _PASSWORD: Final = re.compile(r"(://[^:/@]*):[^@]*@")
@@ -96,6 +104,7 @@ class PostgresDatabase:
                 autocommit=True,
                 connect_timeout=max(2, self._timeout_ms // 1000),
                 application_name="opensqt",
+                **ALIVE,
                 options=(
                     f"-c lock_timeout={self._timeout_ms} "
                     f"-c statement_timeout={4 * self._timeout_ms} -c synchronous_commit=on"

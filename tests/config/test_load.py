@@ -116,6 +116,17 @@ def test_a_connector_elsewhere_is_reached_with_a_token_nobody_else_can_read(
         assert load(write(tmp_path, remote + GOOD), {}).remote.token_file == str(token)
 
 
+def test_one_connector_elsewhere_serves_one_account(tmp_path: Path) -> None:
+    remote = 'remote: {address: "unix:/run/connector"}\n'
+    second = '  second: {venue: paper, capital: "10000"}\ntrading:'
+    assert load(write(tmp_path, remote + GOOD), {}).remote.address
+
+    found = lines_of(write(tmp_path, remote + GOOD.replace("trading:", second)))
+
+    expected = "remote.address: got one connector for 2 accounts, expected one account"
+    assert any(expected in line for line in found), found
+
+
 def test_a_symbol_takes_trading_then_its_template_then_its_own_keys(tmp_path: Path) -> None:
     write(tmp_path, 'order_quantity: "300"\nbuy_window_size: 3\n', name="btc.yaml")
     text = GOOD.replace(

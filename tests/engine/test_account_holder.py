@@ -22,7 +22,13 @@ from opensqt.engine.account_holder import (
 from opensqt.engine.cancel_all import WAIT_MS as CANCEL_MS
 from opensqt.engine.connector_guard import ConnectorGuard, GuardConfig
 from opensqt.engine.gate import CONTROL_AGE_MS_MAX, HORIZON_MS
-from opensqt.ports.exchange import CancelRequest, Outcome, PlaceRequest, VenueUnavailableError
+from opensqt.ports.exchange import (
+    CancelRequest,
+    FenceRefusedError,
+    Outcome,
+    PlaceRequest,
+    VenueUnavailableError,
+)
 from opensqt.ports.registry import LeaseHeldError, RegistryError
 from opensqt.simulation.loop import VirtualClock, VirtualLoop, run_virtual
 from opensqt.simulation.registry import MemoryRegistry
@@ -53,7 +59,7 @@ class Connector(ObedientVenue):
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__()
         self._clock = clock
-        self.is_frozen = self.is_gone = self.is_right = False
+        self.is_frozen = self.is_gone = self.is_right = self.is_taken = False
         self.start()
 
     def start(self) -> None:
@@ -62,6 +68,8 @@ class Connector(ObedientVenue):
     async def fence(self, *, account_epoch: int, kill_epoch: int) -> tuple[ClientOrderId, ...]:
         if self.is_gone:
             raise VenueUnavailableError("gone")
+        if self.is_taken:
+            raise FenceRefusedError("another deployment")
         if self.is_frozen:
             await asyncio.get_running_loop().create_future()
         return await self.guard.fence(account_epoch=account_epoch, kill_epoch=kill_epoch)
@@ -150,6 +158,20 @@ def test_the_gate_opens_only_behind_a_fenced_connector() -> None:
         await place.look()
 
         assert not holder.gate.shut_reason
+
+    play(story)
+
+
+def test_a_connector_that_serves_another_deployment_shuts_the_gate() -> None:
+    async def story(place: Place) -> None:
+        holder = await place.hold()
+        await place.look()
+        assert not holder.gate.shut_reason
+
+        place.connector.is_taken = True
+        await place.clock.sleep_ms(CONTROL_AGE_MS_MAX + POLL_MS)
+
+        assert holder.gate.shut_reason
 
     play(story)
 

@@ -1,10 +1,12 @@
 """What a venue wants none of waits at the gate, and cancels try all the same."""
 
+from dataclasses import replace
+
 import pytest
 
 from opensqt.core.registry import KillRow
 from opensqt.ports.exchange import Outcome, OutcomeClass, VenueCode
-from tests.engine.test_gate import Setting
+from tests.engine.test_gate import Setting, fresh_price
 
 
 @pytest.mark.parametrize(("retry_after_ms", "pause_ms"), [(30_000, 30_000), (0, 1_000)])
@@ -35,21 +37,47 @@ async def test_the_gate_is_shut_to_orders_for_as_long_as_the_venue_wants_to_be_l
     assert len(setting.venue.canceled) == asked + 1
 
 
-async def test_a_key_the_venue_refuses_stops_every_order_until_it_is_taken_again() -> None:
+async def test_a_refused_key_is_used_once_a_minute_until_it_is_taken_again() -> None:
+    setting = Setting()
+    far_ms = 2_000_000
+    setting.venue.outcome = Outcome(
+        outcome=OutcomeClass.REJECTED, code=VenueCode.AUTHENTICATION, message="HTTP 401 -2015"
+    )
+
+    async def after(wait_ms: int, purpose: str, number: int) -> Outcome:
+        setting.clock.ms += wait_ms
+        setting.gate.confirm(kill=KillRow(), account_epoch=7)
+        setting.market = replace(setting.market, price=fresh_price(setting))
+        return await setting.place(
+            purpose, number=number, deadline_ms=far_ms, reduce_only=purpose != "open"
+        )
+
+    first = await after(0, "open", 1)
+    assert first.code is VenueCode.AUTHENTICATION
+    assert setting.gate.shut_reason == "the venue refuses our key: HTTP 401 -2015"
+    soon = await after(59_999, "open", 2)
+    assert (soon.outcome, soon.code) == (OutcomeClass.NOT_SENT, VenueCode.GATE_SHUT)
+    again = await after(1, "open", 3)
+    assert again.code is VenueCode.AUTHENTICATION
+    refused = await after(30_000, "flatten", 4)
+    assert (refused.outcome, refused.code) == (OutcomeClass.NOT_SENT, VenueCode.GATE_SHUT)
+    await setting.cancel()
+    assert len(setting.venue.placed) == 2
+
+    setting.venue.cancel_outcome = Outcome(outcome=OutcomeClass.ACCEPTED)
+    await setting.cancel()
+
+    assert setting.gate.shut_reason == ""
+
+
+async def test_a_fresh_private_stream_shows_that_a_key_is_taken() -> None:
     setting = Setting()
     setting.venue.outcome = Outcome(
         outcome=OutcomeClass.REJECTED, code=VenueCode.AUTHENTICATION, message="HTTP 401 -2015"
     )
-    first = await setting.place()
-    setting.clock.ms += 600_000
-    setting.gate.confirm(kill=KillRow(), account_epoch=7)
-    later = await setting.place("flatten", number=2)
-    await setting.cancel()
+    await setting.place()
+    assert setting.gate.shut_reason
 
-    assert first.code is VenueCode.AUTHENTICATION
-    assert (later.outcome, later.code) == (OutcomeClass.NOT_SENT, VenueCode.GATE_SHUT)
-    assert setting.gate.shut_reason == "the venue refuses our key: HTTP 401 -2015"
-    assert len(setting.venue.placed) == 1
-    assert len(setting.venue.canceled) == 1
     setting.gate.trust_key()
+
     assert setting.gate.shut_reason == ""

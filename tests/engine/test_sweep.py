@@ -99,6 +99,13 @@ def test_what_is_still_coming_in_the_end_is_told() -> None:
         swept(Shown(NOTHING), coming=["an order is on its way"] * 100)
 
 
+def test_a_look_that_fails_is_repeated_and_proves_nothing() -> None:
+    venue = Shown(NOTHING, NOTHING, Listing(is_complete=False), NOTHING)
+
+    assert swept(venue) == ((), [])
+    assert venue.looks == 3 + LOOKS
+
+
 def test_a_list_that_is_cut_short_proves_nothing() -> None:
     with pytest.raises(VenueUnavailableError, match="not complete"):
         swept(Shown(Listing(is_complete=False)))

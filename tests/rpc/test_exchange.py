@@ -12,6 +12,7 @@ import pytest
 
 from opensqt.core.ids import ClientOrderId, Symbol, UnixMs
 from opensqt.ports.exchange import (
+    FenceRefusedError,
     FrameAge,
     Listing,
     OrderUpdate,
@@ -99,10 +100,13 @@ async def test_a_connector_is_fenced_by_one_deployment_only(run_dir: Path) -> No
     async with connector(run_dir, venue), AsyncExitStack() as stack:
         first, second, unnamed = [
             await stack.enter_async_context(client(run_dir, deployment=tag))
-            for tag in ("aaaa", "bbbb", "")
+            for tag in ("aaa", "bbb", "")
         ]
         await first.fence(account_epoch=4, kill_epoch=0)
-        with pytest.raises(VenueUnavailableError, match="deployment aaaa, not by bbbb"):
+        foreign = replace(REQUEST, client_order_id=ClientOrderId(f"q1bbb{7:020d}"))
+        refused = await first.place(foreign)
+        assert (refused.outcome, venue.placed) == (OutcomeClass.NOT_SENT, [])
+        with pytest.raises(FenceRefusedError, match="deployment aaa, not by bbb"):
             await second.fence(account_epoch=9, kill_epoch=0)
         await unnamed.fence(account_epoch=5, kill_epoch=0)
 
