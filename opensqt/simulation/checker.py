@@ -190,7 +190,8 @@ class Checker:
             largest = max(largest, now.quantity)
         if live > 1:
             raise Violation(f"I1b: two live orders for level {intent.slot} {intent.side}")
-        if total > largest:
+        # What a lie had bought twice is sold twice.
+        if total > largest and not self.halts.denied(order.symbol):
             raise Violation(f"I1b: {total} ordered for level {intent.slot}, intended {largest}")
 
     def _check_exposure(self, symbol: Symbol, exposure: UnitExposure | None) -> None:
@@ -286,13 +287,18 @@ class Checker:
         position = self._model.position(self._account, symbol).quantity
         if position != state.position.quantity:
             return f"I2: book {state.position.quantity}, venue {position}"
+        if state.quarantine and self.halts.is_halted(symbol):
+            return ""  # a human decides what becomes of the order in question
+        return self._rest_problem(state)
+
+    def _rest_problem(self, state: SymbolState) -> str:
         if state.quarantine:
             return f"I9: quarantined without cause: {state.quarantine}"
         left = [o.client_order_id for o in state.orders.values() if not o.is_settled]
         if left:
             return f"I9: never settled: {left}"
         inventory = sum((slot.quantity for slot in state.slots.values()), Decimal(0))
-        excess = self.halts.excess(symbol)
+        excess = self.halts.excess(state.unit.symbol)
         if inventory != state.position.quantity + excess:
             held = state.position.quantity
             return f"levels hold {inventory}, the position is {held}, forced executions {excess}"

@@ -157,17 +157,24 @@ class World:
             self._fail(f"I9: a unit does not quote again: {self._idle_reasons()}")
         await self._end_halts()
         await self._hold_i6()
-        scene.trace.say("world", "stop")
-        for home in self.homes:
-            await self._operator.remove(home.unit, self._way_out(home))
-        if not await self._holds(self._is_gone):
-            self._fail(f"I9: a unit does not stop: {self._idle_reasons()}")
+        await self._remove_all()
         await self._hold_i6()
         self._check(self.checker.at_end())
         if scene.venue.touched_by_us:
             self._check("F29: an order of a human's was taken back")
         for last in filter(None, (home.last for home in self.homes)):
             self._check(self.checker.replay_problem(last.engine.state))
+
+    async def _remove_all(self) -> None:
+        self.scene.trace.say("world", "stop")
+        for home in self.homes:
+            await self._operator.remove(home.unit, self._way_out(home))
+        # What a lie of the venue halts only now waits for a human, who keeps the position.
+        await self._holds(lambda home: self._is_gone(home) or self._is_stuck(home))
+        for home in filter(self._is_stuck, self.homes):
+            await self._operator.remove(home.unit, Directive.CANCEL)
+        if not await self._holds(self._is_at_rest):
+            self._fail(f"I9: a unit does not stop: {self._idle_reasons()}")
 
     async def _end_faults(self) -> None:
         """Heal the network and let everything that goes on in the background come to its end."""
@@ -194,9 +201,10 @@ class World:
     async def _settle(self, home: Home) -> None:
         """Have an operator undo what may rest: pauses, crash loops and removals."""
         row = self.scene.store.row(home.unit)
-        if row is not None and row.desire is Desire.REMOVED and row.quarantine:
-            # It waits for a human, who has it tried again, or keeps the position.
-            await self._operator.remove(home.unit, self._way_out(home))
+        if row is not None and row.desire is Desire.REMOVED:
+            if row.quarantine:
+                # It waits for a human, who has it tried again, or keeps the position.
+                await self._operator.remove(home.unit, self._way_out(home))
             await self._holds(lambda one: one is not home or self._is_gone(home))
             row = self.scene.store.row(home.unit)
         if row is None or row.is_removed:
@@ -280,6 +288,12 @@ class World:
         if halts.is_halted(symbol) or halts.excess(symbol):
             return True  # it stands still, or its levels believe that they are full
         return self.checker.is_quoting(home.unit)
+
+    def _is_at_rest(self, home: Home) -> bool:
+        """Tell whether a unit is gone, or stands still for a human after a lie of the venue."""
+        state = None if home.process is None else home.process.engine.state
+        is_halted = self.checker.halts.is_halted(home.unit.symbol)
+        return self._is_gone(home) or bool(is_halted and state is not None and state.quarantine)
 
     def _is_gone(self, home: Home) -> bool:
         row, exchange = self.scene.store.row(home.unit), self._cluster.exchange
