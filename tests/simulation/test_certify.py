@@ -15,7 +15,7 @@ from opensqt.simulation.world import run_seed
 
 SEEDS = 200
 CHUNK = 25
-ONCE_ALARMED = (400, 506, 534, 1412, 4749, 6362)
+ONCE_ALARMED = (400, 506, 534, 561, 1412, 3743, 3943, 4523, 4749, 6362, 6529, 7412, 7522)
 KILLERS = {
     row["name"]: row["seed"]
     for row in json.loads((Path(__file__).parent / "killing_seeds.json").read_text())["mutants"]
